@@ -1,0 +1,313 @@
+"""The contract of a message broker, held by `amqp` (RabbitMQ) and `embedded` (one SQLite file).
+
+A broker object lives on one asyncio loop and knows nothing of processes or jobs: it moves
+messages between named queues, durably, and keeps small durable tables that change by
+compare-and-set. Everything above talks to this contract only; one suite
+(`tests/contract/broker`) runs on both implementations.
+
+What every implementation promises:
+
+1. A `publish` that returned is stored durably in its queue (quorum queue, or synced file). One that
+   raised `Unroutable` is nowhere; one that raised `PublishUnconfirmed` may be either.
+2. A delivery that was not acked is delivered again, in its old place, when its consumer ends for
+   whatever reason (also kill -9), marked `redelivered`.
+3. A delivery's `ack` and `nack` reach only the channel that delivered it: after a reconnect they do
+   nothing and answer False.
+4. A lost connection is opened again with jittered back-off; queues declared through this object are
+   declared again and its consumers consume again, after `on_reset`.
+5. A delayed message waits in the broker, never in this process, and arrives not before its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import attrs
+
+from roger_actors.errors import BrokerError
+
+QueueKind = Literal["quorum", "classic"]
+
+
+@attrs.frozen
+class QueueSpec:
+    """A queue as a value: declaring it twice with equal values does nothing.
+
+    Attributes:
+        name: Queue name; letters, digits, `_`, `-` and `.`.
+        kind: `quorum` (replicated, the default) or `classic` (durable).
+        single_active: Deliver to one consumer at a time in the whole cluster, the others stand by.
+        exclusive: Belongs to this connection and vanishes with it (for replies); always classic.
+    """
+
+    name: str
+    kind: QueueKind = "quorum"
+    single_active: bool = False
+    exclusive: bool = False
+
+
+class Message(NamedTuple):
+    """What is published.
+
+    Attributes:
+        queue: Name of the queue it goes to.
+        body: The payload; the broker never looks inside.
+        message_id: Identifies it to people and to the consumer.
+        partition: The tenant, travels as `app_id`.
+        headers: Small values that travel beside the body (str to str or int).
+        delay: Seconds before it may be delivered, 0 for now; up to 366 days.
+        reply_to: Queue that an answer goes to, empty for none.
+        correlation_id: Told back with the answer.
+    """
+
+    queue: str
+    body: bytes
+    message_id: str = ""
+    partition: str = ""
+    headers: Mapping[str, str | int] = {}
+    delay: float = 0.0
+    reply_to: str = ""
+    correlation_id: str = ""
+
+
+class Delivery(NamedTuple):
+    """What arrived. Hand it back to its consumer's `ack` or `nack`.
+
+    Attributes:
+        body: The payload.
+        message_id: As published.
+        queue: The queue it was taken from.
+        headers: As published, without the broker's own (`x-death`, `x-delivery-count` …).
+        redelivered: Whether it was delivered before and not acked.
+        generation: Which opening of the channel delivered it; older ones are stale.
+        tag: The broker's number for it within that generation.
+        reply_to: As published.
+        correlation_id: As published.
+    """
+
+    body: bytes
+    message_id: str
+    queue: str
+    headers: Mapping[str, str | int]
+    redelivered: bool
+    generation: int
+    tag: int
+    reply_to: str = ""
+    correlation_id: str = ""
+
+
+class Consumer(Protocol):
+    """A subscription to one queue, on a channel of its own."""
+
+    queue: str
+
+    @property
+    def is_consuming(self) -> bool:
+        """Whether the broker has confirmed the subscription and it still stands."""
+        ...
+
+    def ack(self, delivery: Delivery) -> bool:
+        """Say that a delivery is done with; False if it was stale and nothing was sent."""
+        ...
+
+    def nack(self, delivery: Delivery, *, requeue: bool = True) -> bool:
+        """Give a delivery back to its place (or drop it); False if it was stale."""
+        ...
+
+    def set_prefetch(self, prefetch: int) -> None:
+        """Change how many unacked deliveries may be outstanding, 1 to 65535; takes effect soon."""
+        ...
+
+    async def pause(self) -> None:
+        """Stop new deliveries; those outstanding stay valid. Idempotent."""
+        ...
+
+    async def resume(self) -> None:
+        """Take deliveries again after `pause`."""
+        ...
+
+    async def close(self) -> None:
+        """End the subscription; everything unacked goes back to the queue. Idempotent."""
+        ...
+
+
+@attrs.frozen
+class QueueCounts:
+    """How full a queue is.
+
+    Attributes:
+        messages: Messages ready to be delivered.
+        consumers: Subscriptions that stand.
+    """
+
+    messages: int
+    consumers: int
+
+
+class Change(NamedTuple):
+    """One compare-and-set on a durable table.
+
+    Attributes:
+        table: Name of the table, e.g. `keys`.
+        key: Key within it.
+        expected: The value it must have now, None for absent.
+        new: The value it gets, None to delete it.
+    """
+
+    table: str
+    key: str
+    expected: bytes | None
+    new: bytes | None
+
+
+class Changed(NamedTuple):
+    """The answer to a `Change`.
+
+    Attributes:
+        done: Whether the change was made (and is durable).
+        current: The value now in the table: the new one, or the one that stood in the way.
+    """
+
+    done: bool
+    current: bytes | None
+
+
+class Tables(Protocol):
+    """Small durable tables shared by everyone on this broker; all changes in one total order.
+
+    On RabbitMQ they are owned by one elected node and kept in a journal queue, so a client without
+    a live node waits until its deadline; on the embedded broker a change is a transaction.
+    """
+
+    async def change(self, changes: Sequence[Change], timeout: float) -> list[Changed]:
+        """Try each change on its own, in order; durable when this returns.
+
+        Args:
+            changes: What to change; those that fail their comparison change nothing.
+            timeout: Seconds to wait for the owner and its journal.
+
+        Raises:
+            BrokerError: The owner or the broker did not answer in time; each change may or may not
+                have been made (asking again with the same values is safe).
+        """
+        ...
+
+    async def get(self, table: str, key: str, timeout: float) -> bytes | None:
+        """Return a value as of now, None where there is none."""
+        ...
+
+    async def scan(self, table: str, prefix: str, timeout: float) -> dict[str, bytes]:
+        """Return all entries whose key starts with `prefix`."""
+        ...
+
+
+class Broker(Protocol):
+    """One broker, as one OS process uses it on one asyncio loop. Not thread-safe; not fork-safe."""
+
+    tables: Tables
+    on_connected: Callable[[], None]
+    """Called after every (re)connect, once consumers and queues stand again."""
+    on_disconnected: Callable[[str], None]
+    """Called with a one-line reason when the connection is lost."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password; for messages."""
+        ...
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether publishing would be tried now."""
+        ...
+
+    async def connect(self, timeout: float) -> None:
+        """Open the connections; later losses are mended by themselves.
+
+        Raises:
+            ConnectionFailed: Refused, wrong password, unknown vhost, no such file; says which.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End everything; unacked deliveries go back. Idempotent."""
+        ...
+
+    async def serve_tables(self) -> None:
+        """Stand for election as the owner of the tables (a node does, a mere client does not)."""
+        ...
+
+    async def declare(self, queues: Sequence[QueueSpec]) -> None:
+        """Make sure that queues exist, in parallel; remembered and redeclared after a reconnect.
+
+        Raises:
+            TopologyMismatch: One exists with other settings; the others are declared all the same.
+        """
+        ...
+
+    async def delete(self, queue: str) -> None:
+        """Delete a queue with what is in it, and forget it. Silent if there is none."""
+        ...
+
+    async def purge(self, queue: str) -> int:
+        """Remove what is ready in a queue and answer how many that were."""
+        ...
+
+    async def counts(self, queue: str) -> QueueCounts | None:
+        """Return how full a queue is, None if it does not exist."""
+        ...
+
+    def publish(self, message: Message, timeout: float) -> asyncio.Future[None]:
+        """Publish durably; the future ends when the broker has confirmed.
+
+        It waits through a reconnect and a blocked connection, up to the deadline.
+
+        Args:
+            message: What to publish.
+            timeout: Seconds until the future fails with `PublishUnconfirmed`.
+
+        Raises:
+            Unroutable: (in the future) the queue does not exist.
+            PublishUnconfirmed: (in the future) no confirm in time.
+        """
+        ...
+
+    async def publish_many(self, messages: Sequence[Message], timeout: float) -> list[BrokerError | None]:
+        """Publish pipelined and return, in order, None or the error of each. The fast way."""
+        ...
+
+    async def consume(
+        self,
+        queue: str,
+        *,
+        prefetch: int,
+        on_delivery: Callable[[Delivery], None],
+        on_reset: Callable[[str], None],
+    ) -> Consumer:
+        """Subscribe to a queue.
+
+        Args:
+            queue: Its name; it is declared again if it has vanished and was declared here.
+            prefetch: Unacked deliveries that may be outstanding, 1 to 65535.
+            on_delivery: Called on the loop for each.
+            on_reset: Called with a reason whenever all outstanding deliveries have become stale
+                (connection, channel or queue lost, cancelled by the server); they will come again.
+        """
+        ...
+
+    async def peek(self, queue: str, count: int) -> list[Delivery]:
+        """Return up to `count` ready messages, oldest first, and leave them where they are."""
+        ...
+
+    async def take(self, queue: str, message_id: str) -> Delivery | None:
+        """Remove one ready message by its id and return it, None if it is not there (a scan)."""
+        ...
+
+    async def broadcast(self, topic: str, body: bytes) -> None:
+        """Tell every current subscriber of a topic; at most once, nothing is kept for absent ones."""
+        ...
+
+    async def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
+        """Be told what is broadcast on a topic, until `close`; renewed after a reconnect."""
+        ...

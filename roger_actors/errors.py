@@ -1,0 +1,243 @@
+"""Every exception this project raises, in one tree.
+
+```
+RogerActorsError
+├── ConfigError (also ValueError)          key path, value, what was expected
+├── ProcessError
+│   ├── NoProcess                          nobody under that pid or name
+│   ├── CallTimeout (also TimeoutError)    seconds waited; the server may still act
+│   ├── ServerExited                       it died before replying; carries the reason
+│   ├── CallingSelf                        a process called itself
+│   ├── NameTaken                          carries the name and the holder
+│   ├── StartFailed                        init refused or crashed; carries the reason
+│   └── BadReturn                          a callback returned no known shape
+├── SupervisionError
+│   ├── InvalidChildSpec                   which child, which field
+│   └── TooManyChildren
+├── TransportError
+│   ├── TransportDown                      the node is not there, or has ended
+│   └── Undeliverable                      the message cannot be sent as it is
+├── BrokerError
+│   ├── ConnectionFailed                   never opened
+│   ├── ConnectionLost                     was open
+│   ├── ChannelClosed                      carries AMQP code and text
+│   ├── TopologyMismatch                   declared before with other settings
+│   ├── Unroutable                         no queue took the message
+│   └── PublishUnconfirmed                 the deadline passed without a confirm
+└── JobError
+    ├── InvalidJob                         a class that is no job, or arguments that cannot travel
+    ├── UndecodableJob                     a payload that is no job of a known format
+    ├── UnknownJobClass                    well formed, but this node has no such class
+    ├── JobTooLarge                        payload over the limit
+    ├── DuplicateJob                       carries the queue key and the holder's id
+    ├── PartitionNotRunning
+    └── JobTimeout                         ran longer than max_execution_time
+```
+
+An exception is for a caller; what links, monitors and supervisors see is an exit reason
+(`roger_actors.otp.reason`). Each error takes named data, builds its own one-line message, and
+survives pickling.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RogerActorsError(Exception):
+    """Base of everything this project raises.
+
+    Subclasses declare their data as keyword arguments and a `template`; the message is built from
+    both, so that no caller formats one.
+    """
+
+    template = "{detail}"
+
+    def __init__(self, **data: Any) -> None:
+        self.data = data
+        super().__init__(self.template.format(**data))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the datum called `name`."""
+        try:
+            return self.__dict__["data"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from the data, so that an error crosses processes unharmed."""
+        return _rebuild, (type(self), self.data)
+
+
+def _rebuild(kind: type[RogerActorsError], data: dict[str, Any]) -> RogerActorsError:
+    return kind(**data)
+
+
+class ConfigError(RogerActorsError, ValueError):
+    """A setting is wrong. Data: `key` (path), `value`, `expected`."""
+
+    template = "{key}: got {value!r}, expected {expected}"
+
+
+class ProcessError(RogerActorsError):
+    """Base of what can go wrong between a process and its caller."""
+
+
+class NoProcess(ProcessError):
+    """Nobody lives under that pid or name. Data: `process`."""
+
+    template = "no process {process}"
+
+
+class CallTimeout(ProcessError, TimeoutError):
+    """A call was not answered in time; the server may still act on it. Data: `process`, `seconds`."""
+
+    template = "call to {process} was not answered within {seconds} s; it may still be carried out"
+
+
+class ServerExited(ProcessError):
+    """The server died before it answered. Data: `process`, `reason`."""
+
+    template = "{process} exited before it answered: {reason}"
+
+
+class CallingSelf(ProcessError):
+    """A process called itself and would have waited for ever. Data: `process`."""
+
+    template = "process {process} called itself; handle the request directly or cast"
+
+
+class NameTaken(ProcessError):
+    """The name is registered already. Data: `name`, `holder`."""
+
+    template = "name {name!r} is taken by {holder}"
+
+
+class StartFailed(ProcessError):
+    """A process could not start: its init refused, crashed or took too long. Data: `what`, `reason`."""
+
+    template = "{what} did not start: {reason}"
+
+
+class BadReturn(ProcessError):
+    """A callback returned something it may not. Data: `callback`, `value`."""
+
+    template = "{callback} returned {value!r}, which is none of its allowed results"
+
+
+class SupervisionError(RogerActorsError):
+    """Base of what a supervisor refuses."""
+
+
+class InvalidChildSpec(SupervisionError, ValueError):
+    """A child specification is wrong. Data: `child`, `field`, `value`, `expected`."""
+
+    template = "child {child!r}: {field} is {value!r}, expected {expected}"
+
+
+class TooManyChildren(SupervisionError):
+    """A dynamic supervisor is full. Data: `limit`."""
+
+    template = "the supervisor has its maximum of {limit} children"
+
+
+class TransportError(RogerActorsError):
+    """Base of what can go wrong between hosts."""
+
+
+class TransportDown(TransportError):
+    """The node is not there, or has ended. Data: `node`, `detail`."""
+
+    template = "node {node!r} is down: {detail}"
+
+
+class Undeliverable(TransportError):
+    """A message cannot be sent as it is. Data: `type`, `detail`."""
+
+    template = "a message of type {type} cannot be sent to another host: {detail}"
+
+
+class BrokerError(RogerActorsError):
+    """Base of what can go wrong with the message broker."""
+
+
+class ConnectionFailed(BrokerError):
+    """The broker could not be reached. Data: `broker` (no password), `detail`."""
+
+    template = "cannot connect to {broker}: {detail}"
+
+
+class ConnectionLost(BrokerError):
+    """A connection that was open has ended. Data: `broker`, `detail`."""
+
+    template = "lost the connection to {broker}: {detail}"
+
+
+class ChannelClosed(BrokerError):
+    """The broker closed a channel. Data: `code`, `text`."""
+
+    template = "the broker closed the channel: {code} {text}"
+
+
+class TopologyMismatch(BrokerError):
+    """A queue or exchange exists with other settings. Data: `name`, `detail`."""
+
+    template = "queue {name!r} exists with other settings: {detail}; delete it or change the configuration"
+
+
+class Unroutable(BrokerError):
+    """No queue took the message. Data: `queue`."""
+
+    template = "queue {queue!r} does not exist; start the partition with this queue first"
+
+
+class PublishUnconfirmed(BrokerError):
+    """The broker did not confirm in time; the message may or may not be there. Data: `queue`, `seconds`."""
+
+    template = "publishing to {queue!r} was not confirmed within {seconds} s; it may or may not have arrived"
+
+
+class JobError(RogerActorsError):
+    """Base of what can go wrong with a job."""
+
+
+class InvalidJob(JobError):
+    """A class is no job, or its arguments cannot travel. Data: `job`, `detail`."""
+
+    template = "{job}: {detail}"
+
+
+class UndecodableJob(JobError):
+    """A payload is no job. Data: `detail`."""
+
+    template = "payload is no job: {detail}"
+
+
+class UnknownJobClass(JobError):
+    """A well-formed job names a class that this node does not have. Data: `name`."""
+
+    template = "no job class is registered as {name!r} on this node"
+
+
+class JobTooLarge(JobError):
+    """A payload is over the limit. Data: `job`, `size`, `limit` (bytes)."""
+
+    template = "{job}: payload of {size} bytes is over the limit of {limit}; store the data elsewhere and pass its name"
+
+
+class DuplicateJob(JobError):
+    """The queue key is taken. Data: `partition`, `queue_key`, `holder` (job id)."""
+
+    template = "partition {partition!r}: queue key {queue_key!r} is taken by job {holder}"
+
+
+class PartitionNotRunning(JobError):
+    """The partition is not started on this node. Data: `partition`."""
+
+    template = "partition {partition!r} is not running on this node"
+
+
+class JobTimeout(JobError):
+    """A job ran longer than it may. Data: `job`, `seconds`."""
+
+    template = "job {job} ran longer than its max_execution_time of {seconds} s"
