@@ -1,0 +1,176 @@
+"""What is kept aside: buried, quarantined and parked messages, and how they are shown and moved.
+
+Three kinds of queue hold what must not run now and must not be lost:
+
+- `<partition>.buried`: jobs that failed for good, with their cause;
+- `roger.quarantine`: bytes that are no job, or that nobody could take, with their cause;
+- `roger.parked`: well-formed jobs of a class this release does not know; tried again by themselves.
+
+A message is moved in the only order that cannot lose it: published and confirmed where it goes,
+then acked where it was. A crash in between leaves it in both places.
+
+Source:
+    `Roger.Partition.Retry` (buried); quarantine and parking are new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+
+from roger_actors.broker import Broker, Consumer, Delivery, Message
+
+LOOK_AT_MOST = 10_000
+"""Messages that one look at a shelf goes through; what lies behind them is not seen."""
+
+
+@attrs.frozen(kw_only=True)
+class Shelved:
+    """A message kept aside.
+
+    Attributes:
+        message_id: The job's id, or a made-up one where there was none.
+        queue: Where it came from and would go back to.
+        partition: The tenant, empty where unknown.
+        cause: One line: why it is here.
+        kind: Kind of failure (`error`, `timeout`, `exit`, `signal` …), `payload` or `class`.
+        stack: The stack trace, empty where there is none.
+        attempts: How often it was run.
+        node: The node that put it here.
+        at: When, seconds since the epoch.
+        body: The payload, unchanged.
+    """
+
+    message_id: str
+    queue: str
+    partition: str = ""
+    cause: str = ""
+    kind: str = ""
+    stack: str = ""
+    attempts: int = 0
+    node: str = ""
+    at: float = 0.0
+    body: bytes = b""
+
+    def to_message(self, shelf: str) -> Message:
+        """Return the message that puts this on a shelf."""
+        headers: dict[str, str | int] = {
+            "queue": self.queue,
+            "partition": self.partition,
+            "cause": self.cause[:2000],
+            "kind": self.kind,
+            "stack": self.stack[-16_000:],
+            "attempts": self.attempts,
+            "node": self.node,
+            "at": int(self.at * 1000),
+        }
+        return Message(shelf, self.body, self.message_id, self.partition, headers)
+
+    @classmethod
+    def from_delivery(cls, delivery: Delivery) -> Shelved:
+        """Return what a message of a shelf says."""
+        return cls.from_headers(delivery.headers, delivery.message_id, delivery.body)
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str | int], message_id: str, body: bytes) -> Shelved:
+        """Return what headers say; those that are missing get their defaults."""
+        return cls(
+            message_id=message_id,
+            queue=str(headers.get("queue", "")),
+            partition=str(headers.get("partition", "")),
+            cause=str(headers.get("cause", "the broker could not deliver it any more")),
+            kind=str(headers.get("kind", "")),
+            stack=str(headers.get("stack", "")),
+            attempts=int(headers.get("attempts", 0)),
+            node=str(headers.get("node", "")),
+            at=int(headers.get("at", 0)) / 1000,
+            body=body,
+        )
+
+
+async def look(broker: Broker, shelf: str, count: int) -> list[Shelved]:
+    """Return up to `count` of a shelf's messages, oldest first, and leave them there."""
+    return [Shelved.from_delivery(delivery) for delivery in await broker.peek(shelf, count)]
+
+
+async def remove(broker: Broker, shelf: str, wanted: Callable[[Shelved], bool]) -> list[Shelved]:
+    """Delete the messages of a shelf that are wanted, and return them."""
+    removed = []
+    async with _everything_on(broker, shelf) as deliveries:
+        async for shelved, ack in deliveries:
+            if wanted(shelved):
+                ack()
+                removed.append(shelved)
+    return removed
+
+
+async def put_back(
+    broker: Broker, shelf: str, rewrite: Callable[[Shelved], Message | None], timeout: float
+) -> list[Shelved]:
+    """Publish messages of a shelf where they belong and take them off it.
+
+    Args:
+        broker: Where the shelf is.
+        shelf: Name of its queue.
+        rewrite: Returns what to publish for a message, None to leave it.
+        timeout: Seconds for each publish to be confirmed.
+
+    Returns:
+        What was put back.
+
+    Raises:
+        BrokerError: A publish failed; that message and the later ones are still on the shelf.
+    """
+    moved = []
+    async with _everything_on(broker, shelf) as deliveries:
+        async for shelved, ack in deliveries:
+            message = rewrite(shelved)
+            if message is not None:
+                await broker.publish(message, timeout)
+                ack()
+                moved.append(shelved)
+    return moved
+
+
+Lifted = tuple[Shelved, Callable[[], object]]
+"""A message of a shelf in the hand, and how to take it off for good."""
+
+
+@asynccontextmanager
+async def _everything_on(broker: Broker, shelf: str) -> AsyncIterator[AsyncIterator[Lifted]]:
+    """Give what a shelf holds now; what was not acked goes back when the block ends."""
+    counts = await broker.counts(shelf)
+    expected = 0 if counts is None else min(counts.messages, LOOK_AT_MOST)
+    arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
+    if expected == 0:
+        arrived.put_nowait(None)
+        yield _lifted(arrived, None)
+        return
+    consumer = await broker.consume(
+        shelf,
+        prefetch=expected,
+        on_delivery=arrived.put_nowait,
+        on_reset=lambda _reason: arrived.put_nowait(None),
+    )
+    try:
+        yield _lifted(arrived, consumer, expected)
+    finally:
+        await consumer.close()
+
+
+async def _lifted(
+    arrived: asyncio.Queue[Delivery | None], consumer: Consumer | None, expected: int = 1
+) -> AsyncIterator[Lifted]:
+    """Give `expected` messages, fewer where somebody else takes some at the same time."""
+    for _ in range(expected):
+        try:
+            delivery = await asyncio.wait_for(arrived.get(), timeout=2.0)
+        except TimeoutError:
+            return
+        if delivery is None or consumer is None:
+            return
+        yield Shelved.from_delivery(delivery), functools.partial(consumer.ack, delivery)
