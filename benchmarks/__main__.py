@@ -1,0 +1,99 @@
+"""`python -m benchmarks NAME [--quick] [--out DIR]`: run, print, write JSON, draw."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness import BenchmarkFailed, Plan, Prepare, Sample, run, settings_line
+from benchmarks.page import write_page
+from benchmarks.plot import draw
+from benchmarks.summary import format_spread, result_document
+
+NAMES = ("transport", "processes", "jobs", "enqueue", "latency")
+DEFAULT_OUT = Path("benchmarks/results")
+
+console = Console()
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, type=click.Choice([*NAMES, "all"]))
+@click.option("--quick", is_flag=True, help="One short repetition: under 30 s per benchmark.")
+@click.option("--repetitions", type=click.IntRange(1), help="Repetitions of each contender.")
+@click.option("--only", multiple=True, help="Only contenders whose name contains this (repeatable).")
+@click.option("--broker", "broker_url", help="amqp:// URL of a RabbitMQ to use instead of a private one.")
+@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Where results are written.")
+@click.option("--page", is_flag=True, help="Write plots and page of the docs from the results in --out.")
+def main(
+    names: tuple[str, ...],
+    quick: bool,
+    repetitions: int | None,
+    only: tuple[str, ...],
+    broker_url: str | None,
+    out: Path,
+    page: bool,
+) -> None:
+    """Measure ours and others side by side; NAME is a benchmark, or `all`."""
+    plan = Plan(quick=quick, repetitions=repetitions, broker_url=broker_url, only=only)
+    out.mkdir(parents=True, exist_ok=True)
+    failed = [name for name in _expanded(names) if not _run_one(name, plan, out)]
+    if page:
+        write_page(out, Path("docs/pages"))
+    if failed:
+        console.print(f"[red]failed: {', '.join(failed)}[/red]")
+        sys.exit(1)
+
+
+def _expanded(names: tuple[str, ...]) -> list[str]:
+    return list(NAMES) if "all" in names else list(dict.fromkeys(names))
+
+
+def _run_one(name: str, plan: Plan, out: Path) -> bool:
+    prepare: Prepare = importlib.import_module(f"benchmarks.{name}").prepare
+    try:
+        with prepare(plan) as benchmark:
+            console.print(f"[bold]{benchmark.title}[/bold]")
+            series = run(benchmark, plan, _print_sample)
+            document = result_document(benchmark, series, quick=plan.quick)
+    except BenchmarkFailed as error:
+        console.print(f"[red]{name}: {error}[/red]")
+        return False
+    (out / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    draw(document, out)
+    _print_table(document)
+    return True
+
+
+def _print_sample(contender: str, repetition: int, sample: Sample) -> None:
+    values = ", ".join(f"{key} {value:,.4g}" for key, value in sample.figures.items())
+    checks = settings_line(sample.checks)
+    console.print(f"  {repetition}  {contender}: {values}" + (f"  ({checks})" if checks else ""), highlight=False)
+
+
+def _print_table(document: dict[str, Any]) -> None:
+    table = Table(title=document["title"], title_justify="left")
+    table.add_column("")
+    for figure in document["figures"]:
+        table.add_column(f"{figure['label']}\n{figure['unit']}, median (min–max)", justify="right")
+    table.add_column("settings")
+    for contender in document["contenders"]:
+        cells = [format_spread(contender["figures"].get(figure["key"])) for figure in document["figures"]]
+        table.add_row(contender["name"], *cells, settings_line(contender["settings"]))
+    console.print(table)
+    for goal in document["goals"]:
+        verdict = "[green]reached[/green]" if goal["reached"] else "[red]not reached[/red]"
+        console.print(
+            f"{goal['figure']}: {goal['ours']} / {goal['other']} = {goal['ratio']['median']:.2f}"
+            f" ({goal['ratio']['minimum']:.2f}–{goal['ratio']['maximum']:.2f}), wanted {goal['factor']}: {verdict}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Who is measured on RabbitMQ: how each is started, and the settings that go beside its figures.
+
+One `Participant` per contender; the benchmarks `jobs`, `enqueue` and `latency` choose among them and
+treat all of them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+
+import attrs
+
+from benchmarks.digest_log import LOG_VARIABLE
+from benchmarks.peers.driver import QUEUE_VARIABLE, URL_VARIABLE
+from benchmarks.peers.pika_peer import CONFIRMS_VARIABLE, PREFETCH, WINDOW
+from benchmarks.subprocesses import python
+
+Settings = Mapping[str, str | int | float | bool]
+
+
+@attrs.frozen
+class Participant:
+    """One contender on RabbitMQ.
+
+    Attributes:
+        name: Its name for people.
+        queue: The queue its jobs go through; each contender has its own.
+        enqueue: Command that enqueues; `driver` says what is appended to it.
+        work: Command that runs workers until SIGTERM.
+        settings: What a reader must know to judge its figures.
+        declare: Kind of queue that the benchmark declares for it, None if it does so itself.
+        environment: Variables that it is started with, beside the URL, the queue and the log.
+        is_ours: Whether it is this project.
+    """
+
+    name: str
+    queue: str
+    enqueue: list[str]
+    work: list[str]
+    settings: Settings
+    declare: str | None = None
+    environment: Mapping[str, str] = attrs.Factory(dict)
+    is_ours: bool = False
+
+    def variables(self, url: str, log: str) -> dict[str, str]:
+        """Return the environment of its processes."""
+        return {URL_VARIABLE: url, QUEUE_VARIABLE: self.queue, LOG_VARIABLE: log, **self.environment}
+
+
+def bare_pika(kind: str, *, confirms: str = "none") -> Participant:
+    """Return the bare loop on a queue of a kind, publishing unconfirmed or `pipelined`."""
+    module = ["-m", "benchmarks.peers.pika_peer"]
+    window = {"confirm_window": WINDOW} if confirms == "pipelined" else {}
+    return Participant(
+        name=f"bare pika, {kind}" + (", confirmed" if confirms == "pipelined" else ""),
+        queue=f"bench-pika-{kind}",
+        enqueue=python(*module),
+        work=python(*module, "work"),
+        settings={
+            "queue": kind,
+            "confirms": confirms,
+            **window,
+            "processes": 1,
+            "threads": 1,
+            "prefetch": PREFETCH,
+            "ack": "each, after the job",
+        },
+        declare=kind,
+        environment={CONFIRMS_VARIABLE: confirms},
+    )
+
+
+def dramatiq(processes: int, threads: int) -> Participant:
+    """Return dramatiq with its defaults and so many processes of so many threads."""
+    command = ("-m", "dramatiq", "benchmarks.peers.dramatiq_peer")
+    return Participant(
+        name=f"dramatiq {_short('dramatiq')} ({processes}×{threads})",
+        queue="bench-dramatiq",
+        enqueue=python("-m", "benchmarks.peers.dramatiq_peer"),
+        work=python(*command, "--processes", str(processes), "--threads", str(threads)),
+        settings={
+            "queue": "classic",
+            "confirms": "none (its default)",
+            "processes": processes,
+            "threads": threads,
+            "prefetch": 2 * threads,
+            "ack": "each, after the job",
+        },
+        environment={"dramatiq_queue_prefetch": str(2 * threads)},
+    )
+
+
+def celery(processes: int) -> Participant:
+    """Return Celery with a prefork pool of so many processes and late acknowledgement."""
+    options = ["--pool", "prefork", "--concurrency", str(processes), "--loglevel", "WARNING"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return Participant(
+        name=f"Celery {_short('celery')} (prefork {processes})",
+        queue="bench-celery",
+        enqueue=python("-m", "benchmarks.peers.celery_peer"),
+        work=python("-m", "celery", "-A", "benchmarks.peers.celery_peer", "worker", *options, *quiet),
+        settings={
+            "queue": "classic",
+            "confirms": "none (its default)",
+            "processes": processes,
+            "threads": 1,
+            "prefetch": 4 * processes,
+            "ack": "each, late",
+        },
+    )
+
+
+def _short(package: str) -> str:
+    return ".".join(metadata.version(package).split(".")[:2])

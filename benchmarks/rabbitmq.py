@@ -1,0 +1,80 @@
+"""The RabbitMQ node that all contenders of a benchmark share, and the queues they get on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pika
+
+from benchmarks.harness import BenchmarkFailed, Plan
+
+
+@contextmanager
+def broker(plan: Plan) -> Iterator[str]:
+    """Give the URL of a RabbitMQ: the one that was named, or a private one on loopback."""
+    if plan.broker_url is not None:
+        yield plan.broker_url
+        return
+    from roger_actors.testing.rabbitmq import private_rabbitmq  # starts a node: only when wanted
+
+    with private_rabbitmq() as url:
+        yield url
+
+
+@contextmanager
+def queue(url: str, name: str, *, kind: str | None = None) -> Iterator[None]:
+    """Give a contender an empty queue, and delete it afterwards with those a peer adds to it.
+
+    Args:
+        url: Where the broker is.
+        name: Name of the queue.
+        kind: `quorum` or `classic` to declare it, None if the contender declares it itself.
+    """
+    delete(url, name)
+    if kind is not None:
+        with channel(url) as opened:
+            opened.queue_declare(name, durable=True, arguments={"x-queue-type": kind})
+    try:
+        yield
+    finally:
+        delete(url, name)
+
+
+def delete(url: str, name: str) -> None:
+    """Delete a queue and the delay and dead-letter queues that dramatiq puts beside it."""
+    with channel(url) as opened:
+        for suffix in ("", ".DQ", ".XQ"):
+            opened.queue_delete(name + suffix)
+
+
+def ready_messages(url: str, name: str) -> int:
+    """Return how many messages are ready in a queue."""
+    with channel(url) as opened:
+        return int(opened.queue_declare(name, passive=True).method.message_count)
+
+
+def require_messages(url: str, name: str, count: int, seconds: float = 20.0) -> None:
+    """Wait until a queue holds exactly `count` messages.
+
+    Raises:
+        BenchmarkFailed: It holds another number after all that time.
+    """
+    deadline = time.monotonic() + seconds
+    with channel(url) as opened:
+        while (ready := opened.queue_declare(name, passive=True).method.message_count) != count:
+            if time.monotonic() > deadline:
+                raise BenchmarkFailed(f"queue {name} holds {ready} messages instead of {count}")
+            opened.connection.sleep(0.05)
+
+
+@contextmanager
+def channel(url: str) -> Iterator[Any]:
+    """Open a connection with one channel for a few calls."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    try:
+        yield connection.channel()
+    finally:
+        connection.close()
