@@ -1,0 +1,66 @@
+"""What every process of the kernel host is started with: one value, built once.
+
+The kernel host is where Roger's processes live and no user code ever runs. `Kernel` carries the
+checked configuration and the broker; processes find one another by the names in this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import attrs
+
+from roger_actors.broker import Broker
+from roger_actors.clock import Clock
+from roger_actors.roger.config import Config
+from roger_actors.transport import HostId
+
+CONNECTION = "connection"
+POOL = "worker_pool"
+PARTITIONS = "partitions"
+MANAGER = "partition_manager"
+SYSTEM = "system"
+PARKING = "parking"
+SHUTDOWN = "shutdown_handler"
+
+
+def consumer_name(partition: str) -> str:
+    """Return the registered name of a partition's consumer."""
+    return f"consumer:{partition}"
+
+
+def workers_name(partition: str) -> str:
+    """Return the registered name of a partition's worker supervisor."""
+    return f"workers:{partition}"
+
+
+@attrs.define(kw_only=True, eq=False)
+class Kernel:
+    """One node's kernel.
+
+    Attributes:
+        node: The node's name.
+        incarnation: Random per start.
+        host: The kernel's own host number, for those who send to it by name.
+        config: The checked configuration.
+        broker: On the kernel's loop; connected by the `connection` process.
+        clock: For limits and stamps.
+        log: Where the kernel's processes log.
+        classes: Registered names that the worker hosts know; empty until the first one is ready.
+    """
+
+    node: str
+    incarnation: str
+    host: HostId
+    config: Config
+    broker: Broker
+    clock: Clock
+    log: logging.Logger = logging.getLogger("roger_actors.kernel")
+    classes: frozenset[str] = frozenset()
+    classes_known: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def note_classes(self, classes: frozenset[str]) -> None:
+        """Remember which job classes this release knows."""
+        self.classes = classes
+        self.classes_known.set()

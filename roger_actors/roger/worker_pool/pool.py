@@ -1,0 +1,400 @@
+"""The process that lends worker hosts to Workers.
+
+Started by the kernel's root supervisor, before anything that runs jobs. It holds the `Ledger`, asks
+the root host for more worker hosts and for the death of those whose job must end, and is told of
+every result. When it dies, the partitions are restarted with it and the jobs come again.
+
+Source:
+    New here; on the BEAM there is no need to lend.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from roger_actors.otp import Down, GenServer, NoReply, Ok, Pid, Reply, process
+from roger_actors.otp import reason as reasons
+from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.worker_host.protocol import (
+    Done,
+    Failure,
+    HookDone,
+    Ready,
+    Recall,
+    Recalled,
+    Results,
+    Run,
+    RunHook,
+    StartRefused,
+)
+from roger_actors.roger.worker_pool.hosts import NotStarted, Started, end_host, start_host, stop_host
+from roger_actors.roger.worker_pool.ledger import STALL, Host, Ledger, Ticket
+from roger_actors.transport import HostId
+
+RUNNER = "job_runner"
+IDLE = 30.0
+"""Seconds after which a worker host with nothing to do is stopped."""
+KEPT_WARM = 1
+"""Idle worker hosts that are kept, so that the next job need not wait for a fork."""
+START_AGAIN = 1.0
+"""Seconds after which a worker host that could not start is tried again."""
+REPLACED_WITHIN = 10.0
+"""Seconds in which a crashed host's replacement, started by its supervisor, is counted on."""
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+class Lend(NamedTuple):
+    """A Worker asks for its job to be run.
+
+    Attributes:
+        worker: Who asks, and is answered with `Begun`, `Done`, `HostDied` or `UnknownClass`.
+        queue: Name of the job's queue, for the limit and for taking turns.
+        limit: `max_workers` of that queue.
+        partition: The tenant.
+        class_name: Registered name of the job's class.
+        payload: The encoded job.
+        watch: Whether to say `Begun`, for a time limit.
+        hook: Name of a hook to run instead of the job, empty for the job.
+        failure: What the hook is told.
+    """
+
+    worker: Pid
+    queue: str
+    limit: int
+    partition: str
+    class_name: str
+    payload: bytes
+    watch: bool = False
+    hook: str = ""
+    failure: Failure | None = None
+
+
+class Kill(NamedTuple):
+    """A Worker wants its running job dead; `HostDied` follows, or its `Done` if that was first."""
+
+    worker: Pid
+
+
+class Reclaim(NamedTuple):
+    """A consumer asks that nothing of a dead Worker's job goes on; answered with `Reclaimed`."""
+
+    worker: Pid
+    asked_by: Pid
+
+
+class Reclaimed(NamedTuple):
+    """Nothing of that Worker's job runs any more."""
+
+    worker: Pid
+
+
+class Begun(NamedTuple):
+    """The job has reached the front of its host."""
+
+
+class HostDied(NamedTuple):
+    """The host died with the job running on it."""
+
+    reason: Any
+
+
+class UnknownClass(NamedTuple):
+    """The worker hosts of this release have no such class."""
+
+
+class Snapshot(NamedTuple):
+    """Ask for what the pool holds."""
+
+
+class StopHosts(NamedTuple):
+    """Ask for an orderly stop of every worker host: the node is going down."""
+
+
+# -- state ---------------------------------------------------------------------------------------
+
+
+class PoolState:
+    """What the pool holds beside its books."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.ledger = Ledger(kernel.config.max_worker_hosts)
+        self.asked = 0
+        self.forked: set[int] = set()
+        self.early: set[int] = set()
+        self.replacements: list[float] = []
+        self.reclaims: dict[HostId, list[Reclaim]] = {}
+        self.monitored: set[int] = set()
+        self.ticking = False
+        self.classes: frozenset[str] = frozenset()
+        self.refusal = ""
+        self.held_until = 0.0
+        self.stopping = False
+        self.deaths: Counter[str] = Counter()
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return self.kernel.clock.monotonic()
+
+    def count_starting(self) -> None:
+        """Bring the ledger's count of hosts on their way up to date."""
+        now = self.now()
+        self.replacements = [at for at in self.replacements if now - at < REPLACED_WITHIN]
+        self.ledger.starting = self.asked + len(self.forked) + len(self.replacements)
+
+
+class WorkerPool(GenServer[PoolState]):
+    """Lends worker hosts; see the module."""
+
+    def init(self, kernel: Kernel) -> Ok[PoolState]:
+        """Start with one host on its way, which also tells which job classes there are."""
+        state = PoolState(kernel)
+        if kernel.config.jobs:
+            _ask_for_hosts(state, 1)
+        process.send_after(IDLE / 2, process.self(), "reap")
+        return Ok(state)
+
+    def handle_call(self, request: Any, sender: Any, state: PoolState) -> Any:
+        """Answer `Snapshot` and `StopHosts`."""
+        match request:
+            case Snapshot():
+                return Reply(_snapshot(state), state)
+            case StopHosts():
+                state.stopping = True
+                for host in list(state.ledger.hosts.values()):
+                    stop_host(host.pid)
+                return Reply(len(state.ledger.hosts), state)
+
+    def handle_info(self, message: Any, state: PoolState) -> NoReply[PoolState]:
+        """Take one message; each arm is one step of the books and what follows from it."""
+        match message:
+            case Lend():
+                _lend(state, message)
+            case Results():
+                _take_results(state, message.results)
+            case Kill():
+                _kill(state, message.worker)
+            case Reclaim():
+                _reclaim(state, message)
+            case Ready():
+                _take_host(state, message)
+            case Recalled():
+                state.ledger.recalled(message.tickets, state.now())
+            case HookDone():
+                _answer(state, Done(message.ticket, True, 0, 0.0, None))
+            case Started():
+                _forked(state, message.host)
+            case NotStarted() | StartRefused():
+                _not_started(state, message)
+            case Down():
+                _host_down(state, message.process, message.reason)
+            case "stalled":
+                _recall_stalled(state)
+            case "reap":
+                _reap(state)
+        _place(state)
+        return NoReply(state)
+
+
+# -- helpers that act ----------------------------------------------------------------------------
+
+
+def _lend(state: PoolState, ask: Lend) -> None:
+    if state.classes and ask.class_name not in state.classes and not ask.hook:
+        process.send(ask.worker, UnknownClass())
+        return
+    ticket = state.ledger.open(ask.worker, ask.queue, ask.limit, ask.partition, ask.payload)
+    ticket.watch = ask.watch
+    if ask.hook:
+        ticket.hook = RunHook(ticket.number, ask.hook, ask.partition, ask.payload, ask.failure)
+
+
+def _place(state: PoolState) -> None:
+    """Give out every ticket that can be placed, then ask for hosts if some cannot."""
+    ledger = state.ledger
+    if not ledger.turn:
+        return
+    now = state.now()
+    while (placed := ledger.next_placement(now)) is not None:
+        ticket, host = placed
+        order = ticket.hook or Run(ticket.number, ticket.partition, ticket.payload)
+        process.send((RUNNER, host.host), order)
+        if ticket.watch and host.tickets[0] is ticket:
+            process.send(ticket.worker, Begun())
+        if len(host.tickets) > 1 and not state.ticking:
+            state.ticking = True
+            process.send_after(STALL, process.self(), "stalled")
+    if ledger.turn and not state.stopping and now >= state.held_until:
+        state.count_starting()
+        _ask_for_hosts(state, ledger.wanted_hosts())
+
+
+def _ask_for_hosts(state: PoolState, count: int) -> None:
+    for _ in range(count):
+        state.asked += 1
+        process.spawn(start_host, state.kernel, process.self())
+    state.count_starting()
+
+
+def _take_results(state: PoolState, results: Iterable[Done]) -> None:
+    for done in results:
+        _answer(state, done)
+
+
+def _answer(state: PoolState, done: Done) -> None:
+    ledger = state.ledger
+    ticket = ledger.tickets.get(done.ticket)
+    if ticket is None or ticket.host is None:
+        return
+    host = ledger.hosts[ticket.host]
+    ledger.finished(done.ticket, done.seconds, state.now())
+    process.send(ticket.worker, done)
+    if host.tickets:
+        following = host.tickets[0]
+        if following.watch:
+            process.send(following.worker, Begun())
+    elif host.doomed is None and _is_worn(state, host):
+        ledger.retire_host(host)
+        stop_host(host.pid)
+
+
+def _is_worn(state: PoolState, host: Host) -> bool:
+    limit = state.kernel.config.worker_max_jobs
+    memory = state.kernel.config.worker_max_memory
+    return (limit is not None and host.done >= limit) or (memory is not None and host.rss > memory)
+
+
+def _kill(state: PoolState, worker: Pid) -> None:
+    """End a Worker's job: take it out of the line, or kill the host that runs it."""
+    ticket = state.ledger.by_worker.get(worker)
+    if ticket is None:
+        return
+    if ticket.host is None:
+        state.ledger.close(ticket)
+        process.send(worker, HostDied(reasons.NORMAL))
+        return
+    host = state.ledger.hosts[ticket.host]
+    if host.tickets[0] is ticket:
+        _end(state, host, worker)
+    else:
+        process.send((RUNNER, host.host), Recall([ticket.number]))
+        process.send_after(STALL, process.self(), Kill(worker))
+
+
+def _end(state: PoolState, host: Host, victim: Pid) -> None:
+    if host.doomed is None:
+        state.ledger.doom(host, victim)
+        process.spawn(end_host, host.pid)
+
+
+def _reclaim(state: PoolState, ask: Reclaim) -> None:
+    ticket = state.ledger.by_worker.get(ask.worker)
+    if ticket is None or ticket.host is None:
+        if ticket is not None:
+            state.ledger.close(ticket)
+        process.send(ask.asked_by, Reclaimed(ask.worker))
+        return
+    state.reclaims.setdefault(ticket.host, []).append(ask)
+    _end(state, state.ledger.hosts[ticket.host], ask.worker)
+
+
+def _monitor(state: PoolState, host: Pid) -> None:
+    if host.host not in state.monitored:
+        state.monitored.add(host.host)
+        process.monitor(host)
+
+
+def _forked(state: PoolState, host: Pid) -> None:
+    state.asked -= 1
+    if host.host in state.early:
+        state.early.discard(host.host)
+    else:
+        state.forked.add(host.host)
+    _monitor(state, host)
+
+
+def _take_host(state: PoolState, ready: Ready) -> None:
+    pid = Pid(process.self().node, ready.host, 0)
+    if ready.host in state.forked:
+        state.forked.discard(ready.host)
+    elif state.replacements:
+        state.replacements.pop()
+    else:
+        state.early.add(ready.host)
+    state.classes = frozenset(ready.classes)
+    state.refusal = ""
+    state.ledger.add_host(Host(pid, ready.os_pid, state.classes, state.now()))
+    state.count_starting()
+    _monitor(state, pid)
+    state.kernel.note_classes(state.classes)
+
+
+def _not_started(state: PoolState, message: NotStarted | StartRefused) -> None:
+    """A host could not start: say why, and try again a little later."""
+    if isinstance(message, NotStarted):
+        state.asked -= 1
+    if message.detail != state.refusal:
+        state.kernel.log.error("a worker host could not start: %s", message.detail)
+        state.refusal = message.detail
+    state.held_until = state.now() + START_AGAIN
+    process.send_after(START_AGAIN, process.self(), "again")
+
+
+def _host_down(state: PoolState, pid: Pid, reason: Any) -> None:
+    host_id = HostId(pid.host)
+    state.monitored.discard(host_id)
+    state.early.discard(host_id)
+    state.forked.discard(host_id)
+    host = state.ledger.hosts.get(host_id)
+    running = state.ledger.remove_host(host_id)
+    if host is not None and host.doomed is None and not reasons.is_clean(reason):
+        state.replacements.append(state.now())
+        state.deaths[str(reason)] += 1
+    for ask in state.reclaims.pop(host_id, ()):
+        process.send(ask.asked_by, Reclaimed(ask.worker))
+    if running is not None:
+        process.send(running.worker, HostDied(reason))
+    state.count_starting()
+
+
+def _recall_stalled(state: PoolState) -> None:
+    state.ticking = False
+    for host in state.ledger.to_recall(state.now()):
+        waiting = [ticket.number for ticket in host.tickets][1:]
+        process.send((RUNNER, host.host), Recall(waiting))
+    if any(len(host.tickets) > 1 for host in state.ledger.hosts.values()):
+        state.ticking = True
+        process.send_after(STALL, process.self(), "stalled")
+
+
+def _reap(state: PoolState) -> None:
+    idle = state.ledger.idle_longer_than(IDLE, state.now())
+    spare = max(0, len(state.ledger.hosts) - KEPT_WARM)
+    for host in idle[:spare]:
+        state.ledger.retire_host(host)
+        stop_host(host.pid)
+    process.send_after(IDLE / 2, process.self(), "reap")
+
+
+def _snapshot(state: PoolState) -> dict[str, Any]:
+    return {
+        "classes": sorted(state.classes),
+        "refusal": state.refusal,
+        "starting": state.ledger.starting,
+        "waiting": sum(len(line.waiting) for line in state.ledger.lines.values()),
+        "deaths": dict(state.deaths),
+        "hosts": [
+            {
+                "host": str(host.pid),
+                "os_pid": host.os_pid,
+                "queue": host.queue,
+                "tickets": len(host.tickets),
+                "done": host.done,
+            }
+            for host in state.ledger.hosts.values()
+        ],
+    }
