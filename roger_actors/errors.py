@@ -3,6 +3,7 @@
 ```
 RogerActorsError
 ├── ConfigError (also ValueError)          key path, value, what was expected
+│   └── InvalidConfig                      a whole configuration; carries every problem
 ├── ProcessError
 │   ├── NoProcess                          nobody under that pid or name
 │   ├── CallTimeout (also TimeoutError)    seconds waited; the server may still act
@@ -77,6 +78,16 @@ class ConfigError(RogerActorsError, ValueError):
     """A setting is wrong. Data: `key` (path), `value`, `expected`."""
 
     template = "{key}: got {value!r}, expected {expected}"
+
+
+class InvalidConfig(ConfigError):
+    """A configuration has wrong settings. Data: `source`, `problems` (one `ConfigError` for each)."""
+
+    template = "{source}: {problems}"
+
+    def __str__(self) -> str:
+        """Return everything that is wrong, on one line."""
+        return f"{self.source}: " + "; ".join(str(problem) for problem in self.problems)
 
 
 class ProcessError(RogerActorsError):
