@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +17,11 @@ from rich.table import Table
 from benchmarks.harness import BenchmarkFailed, Plan, Prepare, Sample, run, settings_line
 from benchmarks.page import write_page
 from benchmarks.plot import draw
-from benchmarks.summary import format_spread, result_document
+from benchmarks.rabbitmq import broker
+from benchmarks.summary import format_number, format_spread, result_document
 
 NAMES = ("transport", "processes", "jobs", "enqueue", "latency")
+ON_RABBITMQ = ("jobs", "enqueue", "latency")
 DEFAULT_OUT = Path("benchmarks/results")
 
 console = Console()
@@ -29,9 +33,11 @@ console = Console()
 @click.option("--repetitions", type=click.IntRange(1), help="Repetitions of each contender.")
 @click.option("--only", multiple=True, help="Only contenders whose name contains this (repeatable).")
 @click.option("--broker", "broker_url", help="amqp:// URL of a RabbitMQ to use instead of a private one.")
-@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Where results are written.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Where results are written."
+)
 @click.option("--page", is_flag=True, help="Write plots and page of the docs from the results in --out.")
-def main(
+def main(  # noqa: PLR0917 - click hands over each option by name
     names: tuple[str, ...],
     quick: bool,
     repetitions: int | None,
@@ -43,12 +49,19 @@ def main(
     """Measure ours and others side by side; NAME is a benchmark, or `all`."""
     plan = Plan(quick=quick, repetitions=repetitions, broker_url=broker_url, only=only)
     out.mkdir(parents=True, exist_ok=True)
-    failed = [name for name in _expanded(names) if not _run_one(name, plan, out)]
+    failed = _run_all(_expanded(names), plan, out)
     if page:
         write_page(out, Path("docs/pages"))
     if failed:
         console.print(f"[red]failed: {', '.join(failed)}[/red]")
         sys.exit(1)
+
+
+def _run_all(names: list[str], plan: Plan, out: Path) -> list[str]:
+    with ExitStack() as stack:
+        if sum(name in ON_RABBITMQ for name in names) > 1:
+            plan = attrs.evolve(plan, broker_url=stack.enter_context(broker(plan)))
+        return [name for name in names if not _run_one(name, plan, out)]
 
 
 def _expanded(names: tuple[str, ...]) -> list[str]:
@@ -57,24 +70,28 @@ def _expanded(names: tuple[str, ...]) -> list[str]:
 
 def _run_one(name: str, plan: Plan, out: Path) -> bool:
     prepare: Prepare = importlib.import_module(f"benchmarks.{name}").prepare
-    try:
-        with prepare(plan) as benchmark:
-            console.print(f"[bold]{benchmark.title}[/bold]")
-            series = run(benchmark, plan, _print_sample)
-            document = result_document(benchmark, series, quick=plan.quick)
-    except BenchmarkFailed as error:
-        console.print(f"[red]{name}: {error}[/red]")
-        return False
+    with prepare(plan) as benchmark:
+        console.print(f"[bold]{benchmark.title}[/bold]")
+        series = run(benchmark, plan, _print_sample)
+    document = result_document(benchmark, series, quick=plan.quick)
     (out / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    draw(document, out)
-    _print_table(document)
-    return True
+    if document["contenders"]:
+        draw(document, out)
+        _print_table(document)
+    return not series.has_failures
 
 
-def _print_sample(contender: str, repetition: int, sample: Sample) -> None:
-    values = ", ".join(f"{key} {value:,.4g}" for key, value in sample.figures.items())
+def _print_sample(contender: str, repetition: int, sample: Sample | BenchmarkFailed) -> None:
+    if isinstance(sample, BenchmarkFailed):
+        console.print(
+            f"  {repetition}  {contender}: failed: {sample}", style="red", markup=False, highlight=False
+        )
+        return
+    values = ", ".join(f"{key} {format_number(value)}" for key, value in sample.figures.items())
     checks = settings_line(sample.checks)
-    console.print(f"  {repetition}  {contender}: {values}" + (f"  ({checks})" if checks else ""), highlight=False)
+    console.print(
+        f"  {repetition}  {contender}: {values}" + (f"  ({checks})" if checks else ""), highlight=False
+    )
 
 
 def _print_table(document: dict[str, Any]) -> None:
@@ -91,7 +108,8 @@ def _print_table(document: dict[str, Any]) -> None:
         verdict = "[green]reached[/green]" if goal["reached"] else "[red]not reached[/red]"
         console.print(
             f"{goal['figure']}: {goal['ours']} / {goal['other']} = {goal['ratio']['median']:.2f}"
-            f" ({goal['ratio']['minimum']:.2f}–{goal['ratio']['maximum']:.2f}), wanted {goal['factor']}: {verdict}"
+            f" ({goal['ratio']['minimum']:.2f}–{goal['ratio']['maximum']:.2f}),"
+            f" wanted {goal['factor']}: {verdict}"
         )
 
 

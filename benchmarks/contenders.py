@@ -24,21 +24,25 @@ class Participant:
     """One contender on RabbitMQ.
 
     Attributes:
-        name: Its name for people.
+        library: Its library and variant, for people.
+        name: The same with its processes and threads.
         queue: The queue its jobs go through; each contender has its own.
         enqueue: Command that enqueues; `driver` says what is appended to it.
         work: Command that runs workers until SIGTERM.
-        settings: What a reader must know to judge its figures.
+        enqueuing: What a reader must know to judge its figures when it enqueues.
+        working: The same when it executes.
         declare: Kind of queue that the benchmark declares for it, None if it does so itself.
         environment: Variables that it is started with, beside the URL, the queue and the log.
         is_ours: Whether it is this project.
     """
 
+    library: str
     name: str
     queue: str
     enqueue: list[str]
     work: list[str]
-    settings: Settings
+    enqueuing: Settings
+    working: Settings
     declare: str | None = None
     environment: Mapping[str, str] = attrs.Factory(dict)
     is_ours: bool = False
@@ -51,16 +55,17 @@ class Participant:
 def bare_pika(kind: str, *, confirms: str = "none") -> Participant:
     """Return the bare loop on a queue of a kind, publishing unconfirmed or `pipelined`."""
     module = ["-m", "benchmarks.peers.pika_peer"]
-    window = {"confirm_window": WINDOW} if confirms == "pipelined" else {}
+    window = {"confirm window": WINDOW} if confirms == "pipelined" else {}
+    name = f"bare pika, {kind}" + (", confirmed" if confirms == "pipelined" else "")
     return Participant(
-        name=f"bare pika, {kind}" + (", confirmed" if confirms == "pipelined" else ""),
+        library=name,
+        name=name,
         queue=f"bench-pika-{kind}",
         enqueue=python(*module),
         work=python(*module, "work"),
-        settings={
+        enqueuing={"queue": kind, "confirms": confirms, **window},
+        working={
             "queue": kind,
-            "confirms": confirms,
-            **window,
             "processes": 1,
             "threads": 1,
             "prefetch": PREFETCH,
@@ -75,13 +80,14 @@ def dramatiq(processes: int, threads: int) -> Participant:
     """Return dramatiq with its defaults and so many processes of so many threads."""
     command = ("-m", "dramatiq", "benchmarks.peers.dramatiq_peer")
     return Participant(
+        library=f"dramatiq {_short('dramatiq')}",
         name=f"dramatiq {_short('dramatiq')} ({processes}×{threads})",
         queue="bench-dramatiq",
         enqueue=python("-m", "benchmarks.peers.dramatiq_peer"),
         work=python(*command, "--processes", str(processes), "--threads", str(threads)),
-        settings={
+        enqueuing={"queue": "classic", "confirms": "none (its default)"},
+        working={
             "queue": "classic",
-            "confirms": "none (its default)",
             "processes": processes,
             "threads": threads,
             "prefetch": 2 * threads,
@@ -96,13 +102,14 @@ def celery(processes: int) -> Participant:
     options = ["--pool", "prefork", "--concurrency", str(processes), "--loglevel", "WARNING"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return Participant(
+        library=f"Celery {_short('celery')}",
         name=f"Celery {_short('celery')} (prefork {processes})",
         queue="bench-celery",
         enqueue=python("-m", "benchmarks.peers.celery_peer"),
         work=python("-m", "celery", "-A", "benchmarks.peers.celery_peer", "worker", *options, *quiet),
-        settings={
+        enqueuing={"queue": "classic", "confirms": "none (its default)"},
+        working={
             "queue": "classic",
-            "confirms": "none (its default)",
             "processes": processes,
             "threads": 1,
             "prefetch": 4 * processes,

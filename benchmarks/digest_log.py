@@ -8,6 +8,7 @@ computed from these lines, and whether every job ran, for all contenders by the 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import random
@@ -19,9 +20,6 @@ from typing import NamedTuple
 
 LOG_VARIABLE = "BENCH_DIGEST_LOG"
 LINE_LENGTH = 64 + 1 + 20 + 1 + 10 + 1
-
-_log: int | None = None
-_process = 0
 
 
 class Entry(NamedTuple):
@@ -46,12 +44,16 @@ def arguments(count: int, seed: int) -> list[dict[str, str]]:
 
 def run_job(argument: Mapping[str, str]) -> None:
     """Do the work: this is what is executed, by whoever executes it."""
-    global _log, _process
-    if _log is None or _process != os.getpid():
-        _log = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        _process = os.getpid()
-    line = f"{digest_of(argument)} {time.monotonic_ns():020d} {_process:010d}\n"
-    os.write(_log, line.encode())
+    process = os.getpid()
+    line = f"{digest_of(argument)} {time.monotonic_ns():020d} {process:010d}\n"
+    os.write(_log_of(process), line.encode())
+
+
+@functools.cache
+def _log_of(process: int) -> int:
+    # By process: a descriptor opened before a fork would do, but each shall open its own.
+    del process
+    return os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def digest_of(argument: Mapping[str, str]) -> str:

@@ -128,8 +128,24 @@ class BenchmarkFailed(Exception):
 
 
 Prepare = Callable[[Plan], AbstractContextManager[Benchmark]]
-Progress = Callable[[str, int, Sample], None]
-Series = dict[str, list[Sample]]
+Progress = Callable[[str, int, Sample | BenchmarkFailed], None]
+
+
+@attrs.frozen
+class Series:
+    """What a run gave.
+
+    Attributes:
+        samples: Contender name to its samples, in the order of the repetitions; None where the
+            repetition failed.
+    """
+
+    samples: Mapping[str, list[Sample | None]]
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether any repetition failed."""
+        return any(sample is None for samples in self.samples.values() for sample in samples)
 
 
 def run(benchmark: Benchmark, plan: Plan, progress: Progress) -> Series:
@@ -139,21 +155,28 @@ def run(benchmark: Benchmark, plan: Plan, progress: Progress) -> Series:
         benchmark: What to run.
         plan: How often, and which contenders.
         progress: Called after each repetition with the contender's name, the repetition's number
-            (from 1) and its sample.
+            (from 1) and its sample, or why there is none.
 
     Returns:
         The samples of each contender, in the order of the repetitions.
     """
     contenders = chosen(benchmark.contenders, plan.only)
-    series: Series = {contender.name: [] for contender in contenders}
+    series = Series({contender.name: [] for contender in contenders})
     order = random.Random(plan.order_seed)
     for repetition in range(1, repetitions_of(benchmark, plan) + 1):
         # A fixed order would always give the same contender the warm or the throttled machine.
         for contender in order.sample(contenders, len(contenders)):
-            sample = contender.measure()
-            series[contender.name].append(sample)
+            sample = _measured(contender)
+            series.samples[contender.name].append(sample if isinstance(sample, Sample) else None)
             progress(contender.name, repetition, sample)
     return series
+
+
+def _measured(contender: Contender) -> Sample | BenchmarkFailed:
+    try:
+        return contender.measure()
+    except BenchmarkFailed as error:
+        return error  # the others are still worth measuring; the run as a whole counts as failed
 
 
 def repetitions_of(benchmark: Benchmark, plan: Plan) -> int:

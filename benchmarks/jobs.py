@@ -25,7 +25,7 @@ from benchmarks.digest_log import (
     read_entries,
     steady_rate,
 )
-from benchmarks.harness import Benchmark, BenchmarkFailed, Contender, Figure, Goal, Plan, Sample
+from benchmarks.harness import Benchmark, BenchmarkFailed, Contender, Figure, Plan, Sample
 from benchmarks.rabbitmq import broker, queue, require_messages
 from benchmarks.subprocesses import ask, running, wait_until
 
@@ -98,7 +98,7 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
             figures=[RATE],
             contenders=[
                 Contender(
-                    who.name, who.settings, ExecutedRate(who, url, seconds, rate).measure, is_ours=who.is_ours
+                    who.name, who.working, ExecutedRate(who, url, seconds, rate).measure, is_ours=who.is_ours
                 )
                 for who, rate in field
             ],

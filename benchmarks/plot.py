@@ -28,16 +28,23 @@ def draw(document: dict[str, Any], directory: Path) -> list[Path]:
     mpl.rcParams.update({"svg.hashsalt": "roger_actors", "font.size": 9})
     from matplotlib import pyplot as plt
 
-    figures = [f for f in document["figures"] if any(f["key"] in c["figures"] for c in document["contenders"])]
+    figures = [
+        f for f in document["figures"] if any(f["key"] in c["figures"] for c in document["contenders"])
+    ]
     rows = len(document["contenders"])
     drawing, panels = plt.subplots(
-        len(figures), 1, figsize=(9, (0.34 * rows + 0.9) * len(figures) + 0.6), squeeze=False, layout="constrained"
+        len(figures),
+        1,
+        figsize=(9, (0.34 * rows + 0.9) * len(figures) + 0.6),
+        squeeze=False,
+        layout="constrained",
     )
     for panel, figure in zip(panels[:, 0], figures, strict=True):
         _draw_panel(panel, figure, document["contenders"])
     machine = document["machine"]
     drawing.suptitle(
-        f"{document['title']}\n{machine['processor']}, {machine['cores']} cores, {machine['python']}", fontsize=10
+        f"{document['title']}\n{machine['processor']}, {machine['cores']} cores, {machine['python']}",
+        fontsize=10,
     )
     files = [directory / f"{document['benchmark']}.{kind}" for kind in ("png", "svg")]
     for file in files:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pika
 
 from benchmarks.harness import BenchmarkFailed, Plan
+from roger_actors.testing.rabbitmq import RabbitNode
 
 
 @contextmanager
@@ -18,10 +21,13 @@ def broker(plan: Plan) -> Iterator[str]:
     if plan.broker_url is not None:
         yield plan.broker_url
         return
-    from roger_actors.testing.rabbitmq import private_rabbitmq  # starts a node: only when wanted
-
-    with private_rabbitmq() as url:
-        yield url
+    with tempfile.TemporaryDirectory(prefix="bench-node-") as folder:
+        node = RabbitNode(Path(folder, "node"))
+        try:
+            node.start()
+            yield node.url()
+        finally:
+            node.destroy()
 
 
 @contextmanager

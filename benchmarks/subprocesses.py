@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.harness import BenchmarkFailed
 
 ROOT = Path(__file__).resolve().parent.parent
-STOP_SECONDS = 8.0
+STOP_SECONDS = 1.0
 
 
 def python(*arguments: str) -> list[str]:
@@ -26,12 +26,15 @@ def python(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], environment: Mapping[str, str], *, patience: float = STOP_SECONDS
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a process group of its own; afterwards nothing of that group is left.
 
     Args:
         command: What to run, from the top of the repository.
         environment: Variables added to the environment.
+        patience: Seconds between SIGTERM and SIGKILL when it is ended.
 
     Yields:
         The process; its output goes to a file that is shown only when it ended badly.
@@ -49,10 +52,10 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
         try:
             yield process
         except BenchmarkFailed as error:
-            _end(process)
+            _end(process, patience)
             raise BenchmarkFailed(f"{error}\n{_tail(output)}") from error
         finally:
-            _end(process)
+            _end(process, patience)
 
 
 def ask(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> Any:
@@ -82,11 +85,15 @@ def ask(command: Sequence[str], environment: Mapping[str, str], seconds: float) 
         finally:
             _end(process)
     if process.returncode != 0:
-        raise BenchmarkFailed(f"{' '.join(command)} exited with {process.returncode}\n{errors.decode()[-2000:]}")
+        raise BenchmarkFailed(
+            f"{' '.join(command)} exited with {process.returncode}\n{errors.decode()[-2000:]}"
+        )
     return json.loads(output.splitlines()[-1])
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until(
+    condition: Callable[[], bool], seconds: float, what: str, process: subprocess.Popen[bytes]
+) -> None:
     """Look every few milliseconds until a condition holds.
 
     Raises:
@@ -101,11 +108,11 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str, process
         time.sleep(0.02)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], patience: float = STOP_SECONDS) -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
             pass
     # Also when it ended by itself: its children may not have.
@@ -116,6 +123,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _tail(output: Any) -> str:
+def _tail(output: IO[bytes]) -> str:
     output.seek(0)
     return output.read().decode(errors="replace")[-3000:]

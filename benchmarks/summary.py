@@ -38,9 +38,9 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(min(values), statistics.median(values), max(values), tuple(values))
 
 
-def figure_values(samples: Sequence[Sample], key: str) -> list[float]:
+def figure_values(samples: Sequence[Sample | None], key: str) -> list[float]:
     """Return a figure of those repetitions that have it."""
-    return [sample.figures[key] for sample in samples if key in sample.figures]
+    return [sample.figures[key] for sample in samples if sample and key in sample.figures]
 
 
 def result_document(benchmark: Benchmark, series: Series, *, quick: bool) -> dict[str, Any]:
@@ -53,16 +53,16 @@ def result_document(benchmark: Benchmark, series: Series, *, quick: bool) -> dic
         "machine": describe_machine(),
         "figures": [attrs.asdict(figure) for figure in benchmark.figures],
         "contenders": [
-            _contender_document(contender, benchmark.figures, series[contender.name])
+            _contender_document(contender, benchmark.figures, series.samples[contender.name])
             for contender in benchmark.contenders
-            if series.get(contender.name)
+            if any(series.samples.get(contender.name, ()))
         ],
         "goals": [doc for goal in benchmark.goals if (doc := _goal_document(goal, benchmark, series))],
     }
 
 
 def _contender_document(
-    contender: Contender, figures: Sequence[Figure], samples: Sequence[Sample]
+    contender: Contender, figures: Sequence[Figure], samples: Sequence[Sample | None]
 ) -> dict[str, Any]:
     return {
         "name": contender.name,
@@ -73,18 +73,16 @@ def _contender_document(
             for figure in figures
             if (values := figure_values(samples, figure.key))
         },
-        "checks": [dict(sample.checks) for sample in samples],
+        "checks": [dict(sample.checks) for sample in samples if sample],
+        "failed_repetitions": samples.count(None),
     }
 
 
 def _goal_document(goal: Goal, benchmark: Benchmark, series: Series) -> dict[str, Any] | None:
-    ours = figure_values(series.get(goal.ours, []), goal.figure)
-    other = figure_values(series.get(goal.other, []), goal.figure)
-    if not ours or not other:
+    pairs = _pairs(goal, series)
+    if not pairs:
         return None
     figure = next(figure for figure in benchmark.figures if figure.key == goal.figure)
-    # Repetition by repetition: the pair was measured within seconds of one another.
-    pairs = list(zip(ours, other, strict=False))
     ratios = spread([a / b if figure.higher_is_better else b / a for a, b in pairs])
     return {
         **attrs.asdict(goal),
@@ -93,13 +91,24 @@ def _goal_document(goal: Goal, benchmark: Benchmark, series: Series) -> dict[str
     }
 
 
+def _pairs(goal: Goal, series: Series) -> list[tuple[float, float]]:
+    # Repetition by repetition: a pair was measured within seconds of one another.
+    both = zip(series.samples.get(goal.ours, []), series.samples.get(goal.other, []), strict=False)
+    return [
+        (ours.figures[goal.figure], other.figures[goal.figure])
+        for ours, other in both
+        if ours and other and goal.figure in ours.figures and goal.figure in other.figures
+    ]
+
+
 def format_spread(measured: dict[str, Any] | None) -> str:
     """Return `median (min–max)` of a figure, a dash where there is none."""
     if measured is None:
         return "–"
-    low, median, high = (_number(measured[key]) for key in ("minimum", "median", "maximum"))
+    low, median, high = (format_number(measured[key]) for key in ("minimum", "median", "maximum"))
     return f"{median} ({low}–{high})" if len(measured["values"]) > 1 else median
 
 
-def _number(value: float) -> str:
+def format_number(value: float) -> str:
+    """Return a number with as many digits as are worth reading."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -5,7 +5,7 @@ Its workers are run by its own command (see `jobs`).
 
 from __future__ import annotations
 
-from celery import Celery
+from celery import Celery  # type: ignore[import-untyped]
 
 from benchmarks.digest_log import run_job
 from benchmarks.peers.driver import Arguments, amqp_url, drive, queue_name
@@ -24,7 +24,7 @@ app.conf.update(
 )
 
 
-@app.task(name="digest")
+@app.task(name="digest")  # type: ignore[untyped-decorator]
 def digest(argument: dict[str, str]) -> None:
     """Run the job."""
     run_job(argument)

@@ -52,6 +52,11 @@ class Opened:
         """Let `run_loop` return."""
         self.connection.ioloop.stop()
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that have not been written to the socket; pika offers no public name for it."""
+        return int(self.connection._get_write_buffer_size())  # noqa: SLF001
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
@@ -67,10 +72,10 @@ class UnconfirmedEnqueuer(Opened):
         self.run_loop()
 
     def _publish_from(self, jobs: Arguments, start: int) -> None:
-        if start < len(jobs) and self.connection._get_write_buffer_size() < MAX_BUFFERED:
+        if start < len(jobs) and self.buffered < MAX_BUFFERED:
             publish(self.channel, jobs[start : start + BATCH])
             start += BATCH
-        if start >= len(jobs) and self.connection._get_write_buffer_size() == 0:
+        if start >= len(jobs) and self.buffered == 0:
             self.stop_loop()
         else:
             self.connection.ioloop.call_later(0, lambda: self._publish_from(jobs, start))
@@ -133,6 +138,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "work":
         work()
     else:
-        enqueuer = PipelinedEnqueuer() if os.environ.get(CONFIRMS_VARIABLE) == "pipelined" else UnconfirmedEnqueuer()
+        enqueuer = (
+            PipelinedEnqueuer() if os.environ.get(CONFIRMS_VARIABLE) == "pipelined" else UnconfirmedEnqueuer()
+        )
         drive(enqueuer)
         enqueuer.close()

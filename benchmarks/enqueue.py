@@ -1,0 +1,82 @@
+"""Enqueue rate on RabbitMQ, from one process with one connection.
+
+Nobody consumes meanwhile, and afterwards every message must be in the queue.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from benchmarks import contenders
+from benchmarks.contenders import Participant
+from benchmarks.harness import Benchmark, Contender, Figure, Plan, Sample
+from benchmarks.rabbitmq import broker, queue, require_messages
+from benchmarks.subprocesses import ask
+
+RATE = Figure("jobs_per_second", "Enqueued jobs", "jobs/s")
+MEASURED_SECONDS, QUICK_SECONDS = 2.0, 0.7
+
+DESCRIPTION = """\
+One process enqueues jobs with random arguments as fast as its library can; nobody consumes.
+The clock runs from after the first fiftieth (connecting, declaring, warming up) until the last call
+has returned: for whoever publishes without confirms that is when the bytes were handed to the socket,
+for whoever publishes with confirms it is when the broker has stored every message.
+Afterwards every message must be in the queue."""
+
+
+@attrs.define
+class EnqueueRate:
+    """One contender's repetitions; adapts the number of jobs to its speed."""
+
+    participant: Participant
+    url: str
+    seconds: float
+    expected_rate: float
+
+    def measure(self) -> Sample:
+        """Enqueue jobs, count them in the queue, and return the rate."""
+        jobs = max(300, int(self.expected_rate * self.seconds))
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            variables = self.participant.variables(self.url, str(Path(folder, "log")))
+            with queue(self.url, self.participant.queue, kind=self.participant.declare):
+                command = [*self.participant.enqueue, "enqueue", str(jobs), "1"]
+                answer = ask(command, variables, seconds=20 + 5 * self.seconds)
+                require_messages(self.url, self.participant.queue, jobs)
+        self.expected_rate = answer[RATE.key]
+        return Sample({RATE.key: self.expected_rate}, {"jobs": jobs})
+
+
+@contextmanager
+def prepare(plan: Plan) -> Iterator[Benchmark]:
+    """Prepare the benchmark on the plan's broker or a private one."""
+    with broker(plan) as url:
+        seconds = QUICK_SECONDS if plan.quick else MEASURED_SECONDS
+        field = [
+            (contenders.dramatiq(2, 8), 8000),
+            (contenders.celery(2), 2000),
+            (contenders.bare_pika("classic"), 20000),
+            (contenders.bare_pika("quorum"), 20000),
+            (contenders.bare_pika("classic", confirms="pipelined"), 10000),
+            (contenders.bare_pika("quorum", confirms="pipelined"), 15000),
+        ]
+        yield Benchmark(
+            name="enqueue",
+            title="Enqueued jobs per second on RabbitMQ",
+            description=DESCRIPTION,
+            figures=[RATE],
+            contenders=[
+                Contender(
+                    who.library,
+                    who.enqueuing,
+                    EnqueueRate(who, url, seconds, rate).measure,
+                    is_ours=who.is_ours,
+                )
+                for who, rate in field
+            ],
+            goals=[],
+        )
