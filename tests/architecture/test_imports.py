@@ -1,0 +1,61 @@
+"""Who may import whom, and how little `import roger_actors` costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "roger_actors"
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_import_contracts_hold() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("heavy", ["pika", "thespian", "sqlite3", "click", "rich"])
+def test_importing_the_package_does_not_load(heavy: str) -> None:
+    loaded = run_python("import sys, roger_actors; print(*sys.modules)").split()
+
+    assert heavy not in loaded
+
+
+@pytest.mark.parametrize("heavy", ["pika", "thespian", "sqlite3", "multiprocessing"])
+def test_importing_the_otp_layer_does_not_load(heavy: str) -> None:
+    loaded = run_python("import sys, roger_actors.otp; print(*sys.modules)").split()
+
+    assert heavy not in loaded
+
+
+def test_nothing_is_imported_for_types_alone() -> None:
+    guarded = [
+        str(path.relative_to(ROOT))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.If)
+        and "TYPE_CHECKING" in ast.unparse(node.test)
+        and path.name != "__init__.py"
+    ]
+
+    assert not guarded, "a type that is needed is a dependency: import it for real"
