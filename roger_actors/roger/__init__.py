@@ -1,0 +1,58 @@
+"""The application: jobs, partitions, workers and what is kept about them; mirrors `lib/roger/`.
+
+May import `otp`, `broker` and below. Nothing here names a concrete transport or broker; `bootstrap`
+does. Other layers take names from here; each is loaded at its first use, so that a client does not
+load what only the kernel host needs.
+
+Reading order: `config` and `tree_file` (what is configured), `job` and `codec` (what is run),
+`client` (from outside), `partition` (one tenant on one node), `system` (the cluster's bus).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roger_actors.roger.client import AsyncClient, Client
+    from roger_actors.roger.config import Child, Config, Supervision
+    from roger_actors.roger.hooks import Hooks
+    from roger_actors.roger.job import Job, JobRecord
+    from roger_actors.roger.shelf import Shelved
+    from roger_actors.roger.system.call import Answers
+    from roger_actors.roger.tree_file import check_imports, load
+
+__all__ = [
+    "Answers",
+    "AsyncClient",
+    "Child",
+    "Client",
+    "Config",
+    "Hooks",
+    "Job",
+    "JobRecord",
+    "Shelved",
+    "Supervision",
+    "check_imports",
+    "load",
+]
+
+_HOMES = {
+    "client": ("AsyncClient", "Client"),
+    "config": ("Child", "Config", "Supervision"),
+    "hooks": ("Hooks",),
+    "job": ("Job", "JobRecord"),
+    "shelf": ("Shelved",),
+    "system.call": ("Answers",),
+    "tree_file": ("check_imports", "load"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name at its first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
