@@ -12,9 +12,9 @@ from importlib import metadata
 import attrs
 
 from benchmarks.digest_log import LOG_VARIABLE
-from benchmarks.peers.driver import QUEUE_VARIABLE, URL_VARIABLE
-from benchmarks.peers.pika_peer import CONFIRMS_VARIABLE, PREFETCH, WINDOW
-from benchmarks.subprocesses import python
+from benchmarks.peers.driver import MODE_VARIABLE, QUEUE_VARIABLE, URL_VARIABLE
+from benchmarks.peers.pika_peer import PREFETCH, WINDOW
+from benchmarks.subprocesses import ask, python
 
 Settings = Mapping[str, str | int | float | bool]
 
@@ -32,8 +32,10 @@ class Participant:
         enqueuing: What a reader must know to judge its figures when it enqueues.
         working: The same when it executes.
         declare: Kind of queue that the benchmark declares for it, None if it does so itself.
+        before: Command that is run before it enqueues, None for none.
         environment: Variables that it is started with, beside the URL, the queue and the log.
         is_ours: Whether it is this project.
+        patience: Seconds that its workers get between SIGTERM and SIGKILL.
     """
 
     library: str
@@ -44,8 +46,15 @@ class Participant:
     enqueuing: Settings
     working: Settings
     declare: str | None = None
+    before: list[str] | None = None
     environment: Mapping[str, str] = attrs.Factory(dict)
     is_ours: bool = False
+    patience: float = 1.0
+
+    def make_queue(self, variables: Mapping[str, str]) -> None:
+        """Let it declare its queue, if it does so by a command of its own."""
+        if self.before is not None:
+            ask(self.before, variables, seconds=30)
 
     def variables(self, url: str, log: str) -> dict[str, str]:
         """Return the environment of its processes."""
@@ -72,7 +81,7 @@ def bare_pika(kind: str, *, confirms: str = "none") -> Participant:
             "ack": "each, after the job",
         },
         declare=kind,
-        environment={CONFIRMS_VARIABLE: confirms},
+        environment={MODE_VARIABLE: confirms},
     )
 
 
@@ -115,6 +124,32 @@ def celery(processes: int) -> Participant:
             "prefetch": 4 * processes,
             "ack": "each, late",
         },
+    )
+
+
+def ours(*, mode: str = "many", killed: bool = False) -> Participant:
+    """Return this project, enqueuing `many` at once or `single`, perhaps with a worker host killed."""
+    module = ("-m", "benchmarks.peers.roger_peer")
+    call = "enqueue_many" if mode == "many" else "enqueue"
+    return Participant(
+        library=f"roger_actors, {call}",
+        name="roger_actors (2×1)" + (", one worker killed" if killed else ""),
+        queue="bench-digest",
+        enqueue=python(*module),
+        work=python("-m", "roger_actors", "run", "benchmarks/peers/roger.toml"),
+        enqueuing={"queue": "quorum", "confirms": "every message", "mandatory": True},
+        working={
+            "queue": "quorum",
+            "max_workers": 2,
+            "processes": 2,
+            "threads": 1,
+            "prefetch": "2, up to 102 when jobs are short",
+            "ack": "each, after the job",
+        },
+        before=python(*module, "declare"),
+        environment={MODE_VARIABLE: mode},
+        is_ours=True,
+        patience=10.0,
     )
 
 

@@ -66,6 +66,12 @@ def count_entries(log: Path) -> int:
     return log.stat().st_size // LINE_LENGTH if log.exists() else 0
 
 
+def count_distinct(log: Path, at_least: int) -> int:
+    """Return how many jobs have run, not looking closely before there are `at_least` lines."""
+    lines = count_entries(log)
+    return lines if lines < at_least else len({entry.digest for entry in read_entries(log)})
+
+
 def read_entries(log: Path) -> list[Entry]:
     """Return the log's lines in the order they were written."""
     return list(_parsed(log))
@@ -80,9 +86,9 @@ def last_entry(log: Path) -> Entry:
 
 
 def _parsed(log: Path) -> Iterator[Entry]:
-    with log.open() as file:
-        for line in file:
-            digest, moment, process = line.split()
+    with log.open("rb") as file:
+        while len(line := file.read(LINE_LENGTH)) == LINE_LENGTH:
+            digest, moment, process = line.decode().split()
             yield Entry(digest, int(moment), int(process))
 
 

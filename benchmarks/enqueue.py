@@ -14,7 +14,7 @@ import attrs
 
 from benchmarks import contenders
 from benchmarks.contenders import Participant
-from benchmarks.harness import Benchmark, Contender, Figure, Plan, Sample
+from benchmarks.harness import Benchmark, Contender, Figure, Goal, Plan, Sample
 from benchmarks.rabbitmq import broker, queue, require_messages
 from benchmarks.subprocesses import ask
 
@@ -44,6 +44,7 @@ class EnqueueRate:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             variables = self.participant.variables(self.url, str(Path(folder, "log")))
             with queue(self.url, self.participant.queue, kind=self.participant.declare):
+                self.participant.make_queue(variables)
                 command = [*self.participant.enqueue, "enqueue", str(jobs), "1"]
                 answer = ask(command, variables, seconds=20 + 5 * self.seconds)
                 require_messages(self.url, self.participant.queue, jobs)
@@ -56,13 +57,16 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
     """Prepare the benchmark on the plan's broker or a private one."""
     with broker(plan) as url:
         seconds = QUICK_SECONDS if plan.quick else MEASURED_SECONDS
+        many, single, dramatiq = contenders.ours(), contenders.ours(mode="single"), contenders.dramatiq(2, 8)
         field = [
-            (contenders.dramatiq(2, 8), 8000),
+            (many, 10000),
+            (single, 700),
+            (dramatiq, 8000),
             (contenders.celery(2), 2000),
-            (contenders.bare_pika("classic"), 20000),
-            (contenders.bare_pika("quorum"), 20000),
-            (contenders.bare_pika("classic", confirms="pipelined"), 10000),
             (contenders.bare_pika("quorum", confirms="pipelined"), 15000),
+            (contenders.bare_pika("classic", confirms="pipelined"), 10000),
+            (contenders.bare_pika("quorum"), 20000),
+            (contenders.bare_pika("classic"), 20000),
         ]
         yield Benchmark(
             name="enqueue",
@@ -78,5 +82,5 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
                 )
                 for who, rate in field
             ],
-            goals=[],
+            goals=[Goal(RATE.key, many.library, dramatiq.library, 1.3)],
         )

@@ -7,8 +7,11 @@ themselves write. Afterwards the log is checked: every job there, and how many t
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,17 +20,21 @@ import attrs
 from benchmarks import contenders
 from benchmarks.contenders import Participant
 from benchmarks.digest_log import (
+    Entry,
     arguments,
+    count_distinct,
     count_entries,
     doubled_jobs,
     foreign_jobs,
+    last_entry,
     missing_jobs,
     read_entries,
     steady_rate,
 )
-from benchmarks.harness import Benchmark, BenchmarkFailed, Contender, Figure, Plan, Sample
+from benchmarks.harness import Benchmark, BenchmarkFailed, Contender, Figure, Goal, Plan, Sample
 from benchmarks.rabbitmq import broker, queue, require_messages
 from benchmarks.subprocesses import ask, running, wait_until
+from roger_actors.roger.worker_pool.ledger import AHEAD
 
 RATE = Figure("jobs_per_second", "Executed jobs", "jobs/s")
 MEASURED_SECONDS, QUICK_SECONDS = 5.0, 1.0
@@ -43,40 +50,70 @@ be there; `twice` says how many ran more than once."""
 
 @attrs.define
 class ExecutedRate:
-    """One contender's repetitions; adapts the number of jobs to its speed."""
+    """One contender's repetitions; adapts the number of jobs to its speed.
+
+    Attributes:
+        participant: Who runs the jobs.
+        url: Where the broker is.
+        seconds: How long the measured phase should last.
+        expected_rate: Jobs per second, guessed for the first repetition.
+        kills: Whether a worker process is killed by SIGKILL when half of the jobs have run.
+    """
 
     participant: Participant
     url: str
     seconds: float
     expected_rate: float
+    kills: bool = False
 
     def measure(self) -> Sample:
         """Enqueue jobs, run them all, check the log, and return the rate."""
-        jobs, seed = max(500, int(self.expected_rate * self.seconds)), next(SEEDS)
+        who, jobs, seed = self.participant, max(500, int(self.expected_rate * self.seconds)), next(SEEDS)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             log = Path(folder, "log")
-            variables = self.participant.variables(self.url, str(log))
-            with queue(self.url, self.participant.queue, kind=self.participant.declare):
-                ask([*self.participant.enqueue, "enqueue", str(jobs), str(seed)], variables, seconds=90)
-                require_messages(self.url, self.participant.queue, jobs)
-                with running(self.participant.work, variables) as workers:
-                    name = self.participant.name
-                    wait_until(lambda: count_entries(log) >= jobs, 30 + 6 * self.seconds, name, workers)
-                require_messages(self.url, self.participant.queue, 0)
-            return self._sample(log, jobs, seed)
+            variables = who.variables(self.url, str(log))
+            with queue(self.url, who.queue, kind=who.declare):
+                who.make_queue(variables)
+                ask([*who.enqueue, "enqueue", str(jobs), str(seed)], variables, seconds=90)
+                require_messages(self.url, who.queue, jobs)
+                victim = self._work(log, jobs, variables)
+                require_messages(self.url, who.queue, 0)
+            return self._sample(read_entries(log), arguments(jobs, seed), victim)
 
-    def _sample(self, log: Path, jobs: int, seed: int) -> Sample:
-        entries, expected = read_entries(log), arguments(jobs, seed)
+    def _work(self, log: Path, jobs: int, variables: Mapping[str, str]) -> int | None:
+        who, limit, victim = self.participant, 30 + 6 * self.seconds, None
+        with running(who.work, variables, patience=who.patience) as workers:
+            if self.kills:
+                wait_until(lambda: count_entries(log) >= jobs // 2, limit, who.name, workers)
+                victim = last_entry(log).process
+                os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: count_distinct(log, jobs) >= jobs, limit, who.name, workers)
+        return victim
+
+    def _sample(
+        self, entries: Sequence[Entry], expected: Sequence[dict[str, str]], victim: int | None
+    ) -> Sample:
+        doubled = doubled_jobs(entries)
         checks = {
-            "jobs": jobs,
+            "jobs": len(expected),
             "missing": missing_jobs(entries, expected),
-            "twice": len(doubled_jobs(entries)),
             "foreign": foreign_jobs(entries, expected),
+            "twice": len(doubled),
         }
-        if checks["missing"] or checks["foreign"]:
+        if victim is not None:
+            held = {entry.digest for entry in entries if entry.process == victim}
+            checks["twice, not held by the killed"] = len(doubled.keys() - held)
+        if any(checks[name] for name in checks.keys() - {"jobs", "twice"}) or len(doubled) > self._may_double:
             raise BenchmarkFailed(f"{self.participant.name}: {checks}")
         self.expected_rate = steady_rate(entries)
         return Sample({RATE.key: self.expected_rate}, checks)
+
+    @property
+    def _may_double(self) -> int:
+        """Others promise at least once and no number; ours promises what a killed host held."""
+        if not self.participant.is_ours:
+            return sys.maxsize
+        return AHEAD if self.kills else 0
 
 
 @contextmanager
@@ -84,12 +121,15 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
     """Prepare the benchmark on the plan's broker or a private one."""
     with broker(plan) as url:
         seconds = QUICK_SECONDS if plan.quick else MEASURED_SECONDS
+        dramatiq, ours, killed = contenders.dramatiq(2, 8), contenders.ours(), contenders.ours(killed=True)
         field = [
-            (contenders.dramatiq(2, 8), 4000),
-            (contenders.dramatiq(2, 1), 3500),
-            (contenders.celery(2), 1500),
-            (contenders.bare_pika("quorum"), 9000),
-            (contenders.bare_pika("classic"), 12000),
+            ExecutedRate(ours, url, seconds, 4500),
+            ExecutedRate(killed, url, seconds, 4500, kills=True),
+            ExecutedRate(dramatiq, url, seconds, 4000),
+            ExecutedRate(contenders.dramatiq(2, 1), url, seconds, 3500),
+            ExecutedRate(contenders.celery(2), url, seconds, 1500),
+            ExecutedRate(contenders.bare_pika("quorum"), url, seconds, 9000),
+            ExecutedRate(contenders.bare_pika("classic"), url, seconds, 12000),
         ]
         yield Benchmark(
             name="jobs",
@@ -97,10 +137,9 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
             description=DESCRIPTION,
             figures=[RATE],
             contenders=[
-                Contender(
-                    who.name, who.working, ExecutedRate(who, url, seconds, rate).measure, is_ours=who.is_ours
-                )
-                for who, rate in field
+                Contender(who.name, who.working, rate.measure, is_ours=who.is_ours)
+                for rate in field
+                for who in [rate.participant]
             ],
-            goals=[],
+            goals=[Goal(RATE.key, ours.name, dramatiq.name, 1.3)],
         )

@@ -47,10 +47,11 @@ class Latency:
 
     def _trickle(self, log: Path, variables: Mapping[str, str]) -> dict[str, int]:
         who = self.participant
+        who.make_queue(variables)
         # The first jobs wait for the workers to come up, which also declares the queue of those
         # that declare their own.
         ask([*who.enqueue, "enqueue", str(WARM_UP), "1"], variables, seconds=30)
-        with running(who.work, variables) as workers:
+        with running(who.work, variables, patience=who.patience) as workers:
             wait_until(lambda: count_entries(log) >= WARM_UP, 30, who.name, workers)
             command = [*who.enqueue, "trickle", str(self.jobs + WARM_UP), "2", str(INTERVAL)]
             handed_over: dict[str, int] = ask(command, variables, seconds=30 + 2 * INTERVAL * self.jobs)
@@ -73,11 +74,13 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
     """Prepare the benchmark on the plan's broker or a private one."""
     with broker(plan) as url:
         jobs = QUICK_JOBS if plan.quick else JOBS
+        ours, limit = contenders.ours(mode="single"), contenders.bare_pika("quorum")
         field = [
+            ours,
             contenders.dramatiq(2, 8),
             contenders.celery(2),
+            limit,
             contenders.bare_pika("classic"),
-            contenders.bare_pika("quorum"),
         ]
         yield Benchmark(
             name="latency",
@@ -93,5 +96,4 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
                 )
                 for who in field
             ],
-            goals=[],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,12 +15,20 @@ import pika
 from benchmarks.harness import BenchmarkFailed, Plan
 from roger_actors.testing.rabbitmq import RabbitNode
 
+RUNNING_NODE = "ROGER_TEST_RABBITMQ"
+"""Variable with the directory of a private node that is up already; `make bench` sets it."""
+
+OURS = {"bench-digest": ("bench.lane", "bench.buried")}
+
 
 @contextmanager
 def broker(plan: Plan) -> Iterator[str]:
     """Give the URL of a RabbitMQ: the one that was named, or a private one on loopback."""
     if plan.broker_url is not None:
         yield plan.broker_url
+        return
+    if RUNNING_NODE in os.environ:
+        yield RabbitNode(Path(os.environ[RUNNING_NODE])).url()
         return
     with tempfile.TemporaryDirectory(prefix="bench-node-") as folder:
         node = RabbitNode(Path(folder, "node"))
@@ -50,10 +59,10 @@ def queue(url: str, name: str, *, kind: str | None = None) -> Iterator[None]:
 
 
 def delete(url: str, name: str) -> None:
-    """Delete a queue and the delay and dead-letter queues that dramatiq puts beside it."""
+    """Delete a queue and those that its library puts beside it."""
     with channel(url) as opened:
-        for suffix in ("", ".DQ", ".XQ"):
-            opened.queue_delete(name + suffix)
+        for beside in (name, f"{name}.DQ", f"{name}.XQ", *OURS.get(name, ())):
+            opened.queue_delete(beside)
 
 
 def ready_messages(url: str, name: str) -> int:

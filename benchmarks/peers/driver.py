@@ -17,6 +17,7 @@ from benchmarks.digest_log import arguments, digest_of
 
 URL_VARIABLE = "BENCH_AMQP_URL"
 QUEUE_VARIABLE = "BENCH_QUEUE"
+MODE_VARIABLE = "BENCH_ENQUEUE_MODE"
 Arguments = Sequence[dict[str, str]]
 
 

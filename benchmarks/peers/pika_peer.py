@@ -17,9 +17,8 @@ import pika
 from pika.adapters.select_connection import SelectConnection
 
 from benchmarks.digest_log import run_job
-from benchmarks.peers.driver import Arguments, amqp_url, drive, queue_name
+from benchmarks.peers.driver import MODE_VARIABLE, Arguments, amqp_url, drive, queue_name
 
-CONFIRMS_VARIABLE = "BENCH_CONFIRMS"
 WINDOW = 2000
 BATCH = 100
 MAX_BUFFERED = 262_144
@@ -139,7 +138,7 @@ if __name__ == "__main__":
         work()
     else:
         enqueuer = (
-            PipelinedEnqueuer() if os.environ.get(CONFIRMS_VARIABLE) == "pipelined" else UnconfirmedEnqueuer()
+            PipelinedEnqueuer() if os.environ.get(MODE_VARIABLE) == "pipelined" else UnconfirmedEnqueuer()
         )
         drive(enqueuer)
         enqueuer.close()
