@@ -1,0 +1,19 @@
+"""Processes and supervision, as in OTP: pids, mailboxes, links, monitors, GenServer, Supervisor.
+
+May import: `transport` (its contract), `errors`, `clock`. Knows no job and no broker.
+
+In reading order: `pid`, `reason`, `message`, `result`, `links` (values and decisions); `timers`, `wire`,
+`remote`, `runtime` (one host's processes); `process`, `serving`, `gen_server` (what runs in them).
+"""
+
+from roger_actors.otp import process, reason, wire
+from roger_actors.otp.gen_server import GenServer
+from roger_actors.otp.message import Down, Exit, From, Response, Timeout
+from roger_actors.otp.pid import Pid, Ref
+from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
+from roger_actors.otp.runtime import Runtime
+
+__all__ = [
+    "Down", "Exit", "From", "GenServer", "Ignore", "NoReply", "Ok", "Pid", "Ref", "Reply", "Response", "Runtime",
+    "Stop", "Timeout", "process", "reason", "wire",
+]  # fmt: skip

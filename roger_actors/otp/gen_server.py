@@ -1,0 +1,330 @@
+"""GenServer: a process that answers calls, takes casts, and keeps a state.
+
+Subclass it, write the callbacks (`def` or `async def`), start it, and talk to it with `call` and `cast`.
+A callback handles one message at a time; what it raises is the process's exit reason.
+
+Source: OTP `gen_server`; Elixir `GenServer`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Generic, TypeVar, Union
+
+from roger_actors import errors
+from roger_actors.errors import NoProcess, ServerExited, StartFailed
+from roger_actors.otp.message import CastRequest, Exit, From, Refusal
+from roger_actors.otp.pid import Pid, Ref
+from roger_actors.otp.process import current, here
+from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason
+from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
+from roger_actors.otp.runtime import Process, Runtime, Target
+from roger_actors.otp.serving import FAILED, IGNORED, STARTING, ServerProcess
+
+_log = logging.getLogger(__name__)
+
+S = TypeVar("S")
+T = TypeVar("T")
+Maybe = Union[T, Coroutine[Any, Any, T]]  # noqa: UP007 a generic alias, spelled for 3.11
+"""A result, or the coroutine of an `async def` callback."""
+
+
+class GenServer(Generic[S]):
+    """Base of servers whose state has type `S`.
+
+    Example:
+        ```python
+        class Counter(GenServer[int]):
+            def init(self, start: int) -> Ok[int]:
+                return Ok(start)
+
+            def handle_call(self, request, sender, state):
+                return Reply(state, state)
+
+            def handle_cast(self, request, state):
+                return NoReply(state + request)
+        ```
+
+    Attributes:
+        trap_exit: Whether the process traps exits from its first moment.
+    """
+
+    __slots__ = ()
+
+    trap_exit: ClassVar[bool] = False
+    eager: ClassVar[bool] = False
+    """Internal: coroutine callbacks take their first step without a task (they use no asyncio features)."""
+    has_terminate: ClassVar[bool] = False
+    """Internal: whether the class defines `terminate`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note whether the subclass defines `terminate`."""
+        super().__init_subclass__(**kwargs)
+        cls.has_terminate = cls.terminate is not GenServer.terminate
+
+    # ---------------------------------------------------------------- callbacks
+
+    def init(self, *args: Any, **kwargs: Any) -> Maybe[Ok[S] | Ignore | Stop[S]]:
+        """Make the first state; the starter waits for it.
+
+        Args:
+            args: What `start_link` was given.
+            kwargs: Likewise.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__}.init")
+
+    def handle_call(self, request: Any, sender: From, state: S) -> Maybe[Reply[S] | NoReply[S] | Stop[S]]:
+        """Answer a call; the default ends the server with `bad_call`."""
+        raise ExitProcess(Fault("bad_call", repr(request)[:500]))
+
+    def handle_cast(self, request: Any, state: S) -> Maybe[NoReply[S] | Stop[S]]:
+        """Take a cast; the default ends the server with `bad_cast`."""
+        raise ExitProcess(Fault("bad_cast", repr(request)[:500]))
+
+    def handle_info(self, message: Any, state: S) -> Maybe[NoReply[S] | Stop[S]]:
+        """Take any other message; the default logs it."""
+        _log.error("%s got an unexpected message: %.500r", type(self).__qualname__, message)
+        return NoReply(state)
+
+    def handle_continue(self, token: Any, state: S) -> Maybe[NoReply[S] | Stop[S]]:
+        """Go on after a result with `then=token`, before any message."""
+        raise ExitProcess(Fault("undef_handle_continue", repr(token)[:500]))
+
+    def terminate(self, reason: Reason, state: S) -> Maybe[None]:
+        """Clean up. Not called on a kill, on an exit signal to a server that does not trap, or after a failed init."""
+
+    def format_status(self, state: S) -> Any:
+        """Return what logs and `get_status` may show of the state."""
+        return state
+
+    # ---------------------------------------------------------------- start and stop
+
+    @classmethod
+    async def start_link(cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any) -> Pid:
+        """Start the server, linked to the current process, and wait for its `init`.
+
+        Args:
+            args: For `init`.
+            name: Register it under this name on this host before `init` runs.
+            timeout: Seconds an `async` init may take, None for no limit.
+            kwargs: For `init`.
+
+        Returns:
+            Its pid; None when `init` returned `Ignore`.
+
+        Raises:
+            NameTaken: The name has a holder.
+            StartFailed: `init` refused, raised, returned no known result or took too long.
+        """
+        return await _start(cls, args, kwargs, name, current(), timeout)
+
+    @classmethod
+    async def start(cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any) -> Pid:
+        """Like `start_link`, without a link."""
+        return await _start(cls, args, kwargs, name, None, timeout)
+
+    @classmethod
+    async def start_monitor(
+        cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
+    ) -> tuple[Pid, Ref]:
+        """Like `start`, with a monitor that misses nothing."""
+        pid = await _start(cls, args, kwargs, name, None, timeout)
+        process = current()
+        return pid, process.runtime.monitor(process, pid)
+
+    @classmethod
+    def start_nowait(cls, *args: Any, name: str | None = None, link: bool = False, **kwargs: Any) -> Pid:
+        """Start the server from a plain callback.
+
+        A plain `init` has run when this returns, and its failure is raised here. An `async` init has
+        only been begun: how it ends is told through link and monitor.
+
+        Raises:
+            NameTaken, StartFailed: As for `start_link`.
+        """
+        process = _launch(here(), cls(), args, kwargs, name, current() if link else None)
+        if process.phase is not STARTING:
+            return _outcome(process)
+        process.awaited = False
+        return process.pid
+
+    @staticmethod
+    async def stop(target: Target, reason: Reason = NORMAL, timeout: float | None = None) -> None:
+        """Stop a server in order and wait until it has ended.
+
+        Args:
+            target: The server.
+            reason: What it should exit with.
+            timeout: Seconds, None for no limit.
+
+        Raises:
+            NoProcess: It is not there.
+            CallTimeout: It did not end in time.
+            ServerExited: It ended with another reason.
+            ValueError: The timeout is no number of seconds.
+        """
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout >= 0):
+            raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
+        runtime = here()
+        try:
+            await runtime.call(target, reason, timeout, "terminate")
+        except ServerExited as error:
+            if error.reason != reason:
+                raise
+
+    # ---------------------------------------------------------------- calls
+
+    @classmethod
+    async def call(cls, target: Target, request: Any, timeout: float | None = 5.0) -> Any:
+        """Ask a server and wait for its answer.
+
+        Args:
+            target: Pid, name on this host, or (name, host).
+            request: Given to `handle_call`.
+            timeout: Seconds, None for no limit.
+
+        Raises:
+            CallTimeout: No answer in time; a late one is dropped.
+            NoProcess: There is no such process.
+            CallingSelf: The server called itself.
+            ServerExited: It ended before it answered.
+            Undeliverable: The request cannot travel to its host.
+        """
+        answer = await here().call(target, request, timeout)
+        if answer.__class__ is Refusal:
+            raise refused(answer)
+        return answer
+
+    @staticmethod
+    def cast(target: Target, request: Any) -> None:
+        """Send a request that nobody answers; silent even if there is no such process."""
+        try:
+            here().send(target, CastRequest(request))
+        except NoProcess:
+            return
+
+    @staticmethod
+    def reply(sender: From, value: Any) -> None:
+        """Answer a saved `From`, from any process, once."""
+        here().reply(sender, value)
+
+    @staticmethod
+    def send_request(target: Target, request: Any, timeout: float | None = None) -> Ref:
+        """Ask without waiting: the answer comes as `Response(ref, value)`, an end as `Down`.
+
+        After `timeout` seconds the `Response` carries a `CallTimeout`, and a late answer is dropped. If
+        the process is not there the `Down` comes at once.
+        """
+        runtime = here()
+        process = current()
+        try:
+            return runtime.ref(runtime.ask(target, request, timeout=timeout).number)
+        except (NoProcess, ServerExited):
+            return runtime.monitor(process, target)
+
+    # ---------------------------------------------------------------- system requests
+
+    @staticmethod
+    async def get_state(target: Target, timeout: float | None = 5.0) -> Any:
+        """Return a server's state, for looking at it while debugging."""
+        return await here().call(target, None, timeout, "get_state")
+
+    @staticmethod
+    async def replace_state(target: Target, change: Callable[[Any], Any], timeout: float | None = 5.0) -> Any:
+        """Replace a server's state by what `change` makes of it, and return that."""
+        return await here().call(target, change, timeout, "replace_state")
+
+    @staticmethod
+    async def get_status(target: Target, timeout: float | None = 5.0) -> dict[str, Any]:
+        """Return what a server is and does; its state as `format_status` shows it."""
+        status: dict[str, Any] = await here().call(target, None, timeout, "get_status")
+        return status
+
+    @staticmethod
+    async def suspend(target: Target, timeout: float | None = 5.0) -> None:
+        """Let a server's messages queue up until `resume`."""
+        await here().call(target, None, timeout, "suspend")
+
+    @staticmethod
+    async def resume(target: Target, timeout: float | None = 5.0) -> None:
+        """Let a suspended server go on."""
+        await here().call(target, None, timeout, "resume")
+
+
+def refused(refusal: Refusal) -> errors.RogerActorsError:
+    """Return the error that a server wants raised at its caller."""
+    kind = getattr(errors, refusal.error, None)
+    if isinstance(kind, type) and issubclass(kind, errors.RogerActorsError):
+        return kind(**refusal.data)
+    return StartFailed(what=refusal.error, reason=refusal.data)
+
+
+def _launch(
+    runtime: Runtime,
+    server: GenServer[Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    name: str | None,
+    parent: Process | None,
+) -> ServerProcess:
+    process = ServerProcess(runtime, server)
+    runtime.enter(process, name, parent)
+    process.begin(args, kwargs)
+    return process
+
+
+async def _start(
+    cls: type[GenServer[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    name: str | None,
+    parent: Process | None,
+    timeout: float | None,
+) -> Pid:
+    runtime = here()
+    process = _launch(runtime, cls(), args, kwargs, name, parent)
+    if process.phase is STARTING:
+        await _wait_for_start(runtime, process, timeout)
+        if parent is not None and not process.alive:
+            _drop_exit(parent, process.pid)
+    return _outcome(process)
+
+
+async def _wait_for_start(runtime: Runtime, process: ServerProcess, timeout: float | None) -> None:
+    began = process.began = runtime.loop.create_future()
+    pending = runtime.wait_for_end(process.pid)
+    assert pending.future is not None
+    pending.future.add_done_callback(lambda _: began.done() or began.set_result(None))
+    timer = None if timeout is None else runtime.timers.start(timeout, _start_timed_out, process)
+    try:
+        await began
+    finally:
+        runtime.forget(pending)
+        pending.future.cancel()
+        if timer is not None:
+            runtime.timers.cancel(timer)
+
+
+def _drop_exit(parent: Process, child: Pid) -> None:
+    """Take the exit of a child that never began out of its starter's mailbox: the starter is told by the result."""
+    for message in list(parent.mailbox or ()):
+        if message.__class__ is Exit and message.pid == child and parent.mailbox is not None:
+            parent.mailbox.remove(message)
+
+
+def _start_timed_out(process: ServerProcess) -> None:
+    process.phase = FAILED
+    process.failure = TIMEOUT
+    if process.parent is not None:
+        process.runtime.unlink(process, process.parent)
+    process.runtime.end(process, KILLED)
+
+
+def _outcome(process: ServerProcess) -> Pid:
+    """Return what `start_link` returns for a start that is over, or raise."""
+    if process.phase is FAILED or (process.phase is STARTING and not process.alive):
+        reason = process.failure if process.phase is FAILED else process.reason
+        raise StartFailed(what=process.label(), reason=reason)
+    # Typed as a Pid: only callers of servers that answer Ignore can meet the None.
+    return process.pid if process.phase is not IGNORED else None  # type: ignore[return-value]

@@ -1,0 +1,96 @@
+"""What a mailbox can hold besides a user's own messages, and what callbacks are handed (pure)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from roger_actors.otp.pid import Pid, Ref
+
+
+class From(NamedTuple):
+    """Who waits for a reply, and for which request; keep it to answer later.
+
+    Attributes:
+        pid: The caller; serial 0 when the caller is no process.
+        ref: The request's number on the caller's host.
+    """
+
+    pid: Pid
+    ref: int
+
+
+class Exit(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A linked process ended, as a trapping process is told.
+
+    Attributes:
+        pid: Who ended, or who sent the exit signal.
+        reason: Its exit reason.
+    """
+
+    pid: Pid
+    reason: Any
+
+
+class Down(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A monitored process ended.
+
+    Attributes:
+        ref: What `monitor` returned.
+        process: What was monitored: a pid, or `(name, host)`.
+        reason: Its exit reason; `NOPROC` if it was not there.
+    """
+
+    ref: Ref
+    process: Any
+    reason: Any
+
+
+class Timeout(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The `timeout` of a callback's result ran out before any message came."""
+
+
+class Response(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The reply to a `send_request`, delivered as a message.
+
+    Attributes:
+        ref: What `send_request` returned.
+        value: The reply.
+    """
+
+    ref: Ref
+    value: Any
+
+
+class CallRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A request somebody waits for."""
+
+    sender: From
+    request: Any
+
+
+class CastRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A request nobody waits for."""
+
+    request: Any
+
+
+class SystemRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A request that the behaviour itself answers: get_state, suspend, terminate …"""
+
+    sender: From
+    operation: str
+    argument: Any = None
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A reply that is raised at the caller.
+
+    Attributes:
+        error: Name of a class in `roger_actors.errors`.
+        data: Its data.
+    """
+
+    error: str
+    data: dict[str, Any]

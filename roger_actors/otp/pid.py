@@ -1,0 +1,49 @@
+"""Pid and Ref: the names of processes and of single events, hashable, orderable, safe to send."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from roger_actors.transport.base import HostId
+
+
+class Pid(NamedTuple):
+    """Names one process for ever; never used twice within a node's run.
+
+    Attributes:
+        node: Name of the node.
+        host: The host that the process lives on.
+        serial: Number of the process on its host, from 1; 0 is the host itself, which can be
+            linked, monitored and told to exit like a process.
+
+    Source:
+        Erlang `pid()`.
+    """
+
+    node: str
+    host: HostId
+    serial: int
+
+    def __str__(self) -> str:
+        """Return `<node.host.serial>`."""
+        return f"<{self.node}.{self.host}.{self.serial}>"
+
+    __repr__ = __str__
+
+
+class Ref(NamedTuple):
+    """Names one monitor, timer or request for ever.
+
+    Source:
+        Erlang `reference()`.
+    """
+
+    node: str
+    host: HostId
+    number: int
+
+    def __str__(self) -> str:
+        """Return `#<node.host.number>`."""
+        return f"#<{self.node}.{self.host}.{self.number}>"
+
+    __repr__ = __str__

@@ -1,0 +1,209 @@
+"""Exit reasons: why a process ended, as values (pure).
+
+A reason is not an exception: it is what links, monitors and supervisors are told. Three kinds are
+*clean*: `NORMAL`, `SHUTDOWN` and `Shutdown(anything)`; every other value is abnormal, also the plain
+string `"shutdown"`. An exception that ends a process becomes a reason in `of_exception`, as text,
+where it happened, so that no exception ever travels.
+
+Source: OTP exit reasons; `supervisor` for which of them are clean.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any, Final
+
+import msgspec
+
+from roger_actors import errors
+
+
+class Atom:
+    """A named constant, one object per name; unlike the string of the same text.
+
+    Args:
+        name: The text shown.
+
+    Source:
+        Erlang atoms.
+    """
+
+    __slots__ = ("name",)
+    _known: Final[dict[str, Atom]] = {}
+    name: str
+
+    def __new__(cls, name: str) -> Atom:
+        """Return the one atom of that name."""
+        atom = cls._known.get(name)
+        if atom is None:
+            atom = super().__new__(cls)
+            atom.name = name
+            cls._known[name] = atom
+        return atom
+
+    def __repr__(self) -> str:
+        """Return the bare name."""
+        return self.name
+
+    def __reduce__(self) -> tuple[type[Atom], tuple[str]]:
+        """Pickle by name, so that identity survives a journey."""
+        return Atom, (self.name,)
+
+
+NORMAL: Final = Atom("normal")
+"""It had nothing more to do."""
+SHUTDOWN: Final = Atom("shutdown")
+"""It was told to stop, in order."""
+KILL: Final = Atom("kill")
+"""What `exit(pid, KILL)` asks for: the end, at once, untrappable."""
+KILLED: Final = Atom("killed")
+"""How observers see a process that was killed."""
+NOPROC: Final = Atom("noproc")
+"""There was no such process to link or monitor."""
+NOCONNECTION: Final = Atom("noconnection")
+"""Its host or node cannot be reached, and nothing more is known."""
+TIMEOUT: Final = Atom("timeout")
+"""It took longer than it was given."""
+
+KNOWN_ATOMS: Final = frozenset(Atom._known)
+
+
+class Shutdown(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A clean reason with something to say.
+
+    Attributes:
+        detail: Anything.
+    """
+
+    detail: Any
+
+
+class Crash(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """An uncaught exception, rendered to text where it happened.
+
+    Attributes:
+        kind: Qualified name of the exception's class.
+        message: Its `str()`, shortened.
+        traceback: The formatted traceback, or an empty string.
+    """
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        """Return kind and message on one line."""
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+class Signal(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The host's OS process was ended by a signal.
+
+    Attributes:
+        number: The signal's number, 9 for SIGKILL.
+    """
+
+    number: int
+
+
+class ExitStatus(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The host's OS process ended with a status, or `SystemExit` was raised with one.
+
+    Attributes:
+        status: The exit status.
+    """
+
+    status: int
+
+
+class CallExit(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A call failed and the caller did not catch it.
+
+    Attributes:
+        reason: `TIMEOUT`, `NOPROC`, or the reason the server exited with.
+        call: Which call, for people.
+    """
+
+    reason: Any
+    call: str
+
+
+class Fault(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Something was refused; named as OTP names it.
+
+    Attributes:
+        kind: `bad_return_value`, `start_spec`, `invalid_strategy`, `failed_to_start_child` …
+        detail: What was refused, or the inner reason.
+        child: The child's id, where there is one.
+    """
+
+    kind: str
+    detail: Any = None
+    child: Any = None
+
+
+Reason = Any
+"""An `Atom`, one of the structs above, or any other value (which is then abnormal)."""
+
+
+class ExitProcess(BaseException):
+    """Raised inside a process to end it with a reason; `process.exit(reason)` raises it.
+
+    Not an `Exception`, so that user code that catches everything does not swallow it by accident.
+
+    Args:
+        reason: The exit reason.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def is_clean(reason: Reason) -> bool:
+    """Return whether a reason is exactly `NORMAL`, `SHUTDOWN` or `Shutdown(…)`."""
+    return reason is NORMAL or reason is SHUTDOWN or reason.__class__ is Shutdown
+
+
+def of_exception(error: BaseException) -> Reason:
+    """Return the reason that an exception which nobody caught ends its process with."""
+    if isinstance(error, ExitProcess):
+        return error.reason
+    if isinstance(error, SystemExit):
+        return _of_status(error.code)
+    if isinstance(error, errors.ServerExited):
+        call = f"call to {error.process}"
+        return Shutdown(call) if error.reason is SHUTDOWN else CallExit(error.reason, call)
+    if isinstance(error, errors.CallTimeout):
+        return CallExit(TIMEOUT, str(error))
+    if isinstance(error, errors.NoProcess):
+        return CallExit(NOPROC, str(error))
+    return crash_of(error)
+
+
+def _of_status(code: object) -> Reason:
+    if code is None or code == 0:
+        return NORMAL
+    return ExitStatus(code) if isinstance(code, int) else Crash("SystemExit", str(code)[:2000])
+
+
+def crash_of(error: BaseException) -> Crash:
+    """Render an exception to a `Crash`; a `__str__` that fails is survived."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        message = str(error)[:2000]
+    except Exception:  # the user's own __str__ may do anything
+        message = "<no message: __str__ failed>"
+    try:
+        text = "".join(traceback.format_exception(error, limit=-30))[:16000]
+    except Exception:  # likewise
+        text = ""
+    return Crash(name, message, text)
+
+
+def of_host_exit(signal: int | None, status: int | None) -> Reason:
+    """Return the reason of every process on a host that ended so."""
+    if signal is not None:
+        return Signal(signal)
+    return NOCONNECTION if status is None else ExitStatus(status)

@@ -1,0 +1,408 @@
+"""The running half of a GenServer: takes messages from the mailbox, calls the callbacks, keeps the state.
+
+Plain callbacks run straight from the run queue. A callback that is a coroutine function runs in an
+asyncio task of its own while the process takes no other message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Generator
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest, Timeout
+from roger_actors.otp.reason import NORMAL, Crash, ExitProcess, Fault, Reason, is_clean, of_exception
+from roger_actors.otp.result import UNSET, Ignore, NoReply, Ok, Reply, Stop
+from roger_actors.otp.runtime import CURRENT, Process, Runtime
+from roger_actors.otp.timers import Timer
+
+if TYPE_CHECKING:
+    from roger_actors.otp.gen_server import GenServer
+
+_log = logging.getLogger("roger_actors.otp.gen_server")
+
+STARTING: Final = "starting"
+RUNNING: Final = "running"
+IGNORED: Final = "ignored"
+FAILED: Final = "failed"
+STOPPING: Final = "stopping"
+
+
+class _Rest:
+    """The rest of a coroutine whose first step was already taken outside a task."""
+
+    __slots__ = ("_first", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, Any], first: Any) -> None:
+        self._work = work
+        self._first = first
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        work, waited = self._work, self._first
+        while True:
+            try:
+                try:
+                    value = yield waited
+                except BaseException as error:  # the task hands in a cancellation: it is the coroutine's
+                    waited = work.throw(error)
+                else:
+                    waited = work.send(value)
+            except StopIteration as stop:
+                return stop.value
+
+
+class ServerProcess(Process):
+    """A process that runs a GenServer.
+
+    Attributes:
+        server: The behaviour's instance.
+        state: Its state.
+        phase: STARTING, RUNNING, STOPPING, or how the start ended: IGNORED, FAILED.
+        awaited: Whether somebody waits for the start and will be told, so that no exit signal need be.
+        began: Resolved when an asynchronous `init` is over, for whoever waits for it.
+        failure: Why the start failed.
+        then: The token of the continuation that comes before any message.
+        idle: The timer of the last result's `timeout`.
+        suspended: Whether only system requests are answered.
+    """
+
+    __slots__ = ("awaited", "began", "failure", "idle", "phase", "server", "state", "suspended", "then")
+
+    def __init__(self, runtime: Runtime, server: GenServer[Any]) -> None:
+        super().__init__(runtime)
+        self.server = server
+        self.state: Any = None
+        self.phase = STARTING
+        self.awaited = True
+        self.began: asyncio.Future[None] | None = None
+        self.failure: Reason = None
+        self.then: Any = UNSET
+        self.idle: Timer | None = None
+        self.suspended = False
+        self.trapping = server.trap_exit
+
+    def label(self) -> str:
+        """Return the server's class name."""
+        return type(self.server).__qualname__
+
+    # ---------------------------------------------------------------- start
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run `init`; afterwards `phase` tells how it went, STARTING if it is a coroutine still under way."""
+        self.queued = True
+        token = CURRENT.set(self)
+        try:
+            result = self.server.init(*args, **kwargs)
+            if result.__class__ is CoroutineType:
+                self._await(result, None)
+            else:
+                self._began(result)
+        except BaseException as error:  # whatever init raises is why the start failed
+            _reraise_fatal(error)
+            self._start_failed(of_exception(error))
+        finally:
+            CURRENT.reset(token)
+
+    def _began(self, result: Any) -> None:
+        if not self.alive:
+            self._start_over(FAILED, self.reason)
+            return
+        kind = result.__class__
+        if kind is Ok:
+            self.phase = RUNNING
+            self._keep(result)
+            self.failure = None
+            if self.began is not None and not self.began.done():
+                self.began.set_result(None)
+            self.rest()
+        elif kind is Ignore:
+            self._start_over(IGNORED, NORMAL)
+        elif kind is Stop:
+            self._start_over(FAILED, result.reason)
+        else:
+            self._start_over(FAILED, Fault("bad_return_value", _shown(result)))
+
+    def _start_failed(self, reason: Reason) -> None:
+        if reason.__class__ is Crash:
+            _log.error("init of %s failed: %s\n%s", self.label(), reason, reason.traceback, extra={"pid": self.pid})
+        self._start_over(FAILED, reason)
+
+    def _start_over(self, phase: str, reason: Reason) -> None:
+        """The start did not lead to a running server: nothing of it remains, and no EXIT is told.
+
+        Whoever waits for the start is told instead; without one, links and monitors are told as usual.
+        """
+        self.phase = phase
+        self.failure = reason
+        if self.parent is not None and self.awaited:
+            self.runtime.unlink(self, self.parent)
+        self.runtime.end(self, reason)
+        if self.began is not None and not self.began.done():
+            self.began.set_result(None)
+
+    # ---------------------------------------------------------------- messages
+
+    def rest(self) -> None:
+        """Leave the run queue unless there is a continuation or a message."""
+        if self.mailbox or self.then is not UNSET:
+            self.runtime.requeue(self)
+        else:
+            self.mailbox = None
+            self.queued = False
+
+    def run(self, limit: int) -> int:
+        """Handle the continuation and up to `limit` messages."""
+        if self.suspended:
+            return self._run_suspended()
+        server = self.server
+        handled = 0
+        message: Any = None
+        while handled < limit:
+            try:
+                if self.then is not UNSET:
+                    token, self.then = self.then, UNSET
+                    message = None
+                    result: Any = server.handle_continue(token, self.state)
+                else:
+                    if not self.mailbox:
+                        break
+                    message = self.mailbox.popleft()
+                    kind = message.__class__
+                    if self.idle is not None and kind is not SystemRequest:
+                        self.runtime.timers.cancel(self.idle)
+                        self.idle = None
+                    if kind is CallRequest:
+                        result = server.handle_call(message.request, message.sender, self.state)
+                    elif kind is CastRequest:
+                        result = server.handle_cast(message.request, self.state)
+                    elif kind is SystemRequest:
+                        handled += 1
+                        self._system(message)
+                        if self.suspended or self.phase is not RUNNING:
+                            return handled
+                        continue
+                    elif kind is Exit and message.pid == self.parent:
+                        self.stop(message.reason, message)
+                        return handled + 1
+                    else:
+                        result = server.handle_info(message, self.state)
+                handled += 1
+                if not self._settle(result, message):
+                    return handled
+            except BaseException as error:  # the process loop: whatever a callback raises is its exit reason
+                _reraise_fatal(error)
+                self._failed(error, message)
+                return handled + 1
+        self.rest()
+        return handled
+
+    def _settle(self, result: Any, message: Any) -> bool:
+        """Act on a callback's result; return whether the next message may be taken."""
+        kind = result.__class__
+        if not self.alive:
+            if kind is CoroutineType:
+                result.close()
+            return False
+        if kind is Reply and message.__class__ is CallRequest:
+            self.runtime.reply(message.sender, result.value)
+        elif kind is CoroutineType:
+            self._await(result, message)
+            return False
+        elif kind is Stop:
+            self.state = result.state
+            sender = message.sender if message.__class__ is CallRequest else None
+            self.stop(result.reason, message, result.reply, sender)
+            return False
+        elif kind is not NoReply:
+            self.stop(Fault("bad_return_value", _shown(result)), message)
+            return False
+        self.state = result.state
+        if result.timeout is not None or result.then is not UNSET:
+            self._keep(result)
+        return True
+
+    def _keep(self, result: Ok[Any] | Reply[Any] | NoReply[Any]) -> None:
+        self.state = result.state
+        self.then = result.then
+        if result.timeout is not None:
+            self.idle = self.runtime.timers.start(result.timeout, self._idle_out, None)
+
+    def _idle_out(self, _: None) -> None:
+        self.idle = None
+        # A message that is queued already came first.
+        if self.alive and not self.mailbox:
+            self.runtime.deliver(self, Timeout())
+
+    # ---------------------------------------------------------------- coroutines
+
+    def _await(self, work: CoroutineType[Any, Any, Any], message: Any) -> None:
+        if self.server.eager:
+            try:
+                first = work.send(None)
+            except StopIteration as stop:
+                self._resume(stop.value, message)
+                return
+            self.runtime.start_task(self, self._drive(_Rest(work, first), message))
+            return
+        self.runtime.start_task(self, self._drive(work, message))
+
+    async def _drive(self, work: Any, message: Any) -> None:
+        try:
+            result = await work
+            self.task = None
+            self._resume(result, message)
+        except BaseException as error:  # as in run: the coroutine's end is this process's end
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            if self.alive:
+                self.task = None
+                if self.phase is STARTING:
+                    self._start_failed(of_exception(error))
+                else:
+                    self._failed(error, message)
+
+    def _resume(self, result: Any, message: Any) -> None:
+        if self.phase is STARTING:
+            self._began(result)
+        elif self._settle(result, message):
+            self.rest()
+
+    # ---------------------------------------------------------------- the end
+
+    def _failed(self, error: BaseException, message: Any) -> None:
+        if not self.alive:
+            return
+        self.stop(of_exception(error), message)
+
+    def stop(self, reason: Reason, message: Any, reply: Any = UNSET, sender: From | None = None) -> None:
+        """End in order: `terminate`, the reply, then links and monitors."""
+        self.phase = STOPPING
+        self.queued = True
+        if self.idle is not None:
+            self.runtime.timers.cancel(self.idle)
+            self.idle = None
+        if self.server.has_terminate:
+            try:
+                result: Any = self.server.terminate(reason, self.state)
+            except BaseException as error:  # what terminate raises becomes the reason
+                _reraise_fatal(error)
+                reason = of_exception(error)
+            else:
+                if result.__class__ is CoroutineType:
+                    if not self.alive:
+                        result.close()
+                        return
+                    self.runtime.start_task(self, self._drive_end(result, reason, message, reply, sender))
+                    return
+        self._finish(reason, message, reply, sender)
+
+    async def _drive_end(self, work: Any, reason: Reason, message: Any, reply: Any, sender: From | None) -> None:
+        try:
+            await work
+        except BaseException as error:  # as above
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            reason = of_exception(error)
+        if self.alive:
+            self.task = None
+            self._finish(reason, message, reply, sender)
+
+    def _finish(self, reason: Reason, message: Any, reply: Any, sender: From | None) -> None:
+        if not self.alive:
+            return
+        if not is_clean(reason):
+            self._log_end(reason, message)
+        if reply is not UNSET and sender is not None:
+            self.runtime.reply(sender, reply)
+        self.runtime.end(self, reason)
+
+    def _log_end(self, reason: Reason, message: Any) -> None:
+        trace = reason.traceback if reason.__class__ is Crash else ""
+        client = f"\nclient: {message.sender.pid}" if message.__class__ is CallRequest else ""
+        _log.error(
+            "%s %s terminating: %s\nlast message: %s%s\nstate: %s\n%s",
+            self.label(), self.names[0] if self.names else self.pid, reason, _shown(message), client,
+            _shown(self.formatted_state()), trace,
+            extra={"pid": self.pid, "reason": reason},
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- system requests
+
+    def formatted_state(self) -> Any:
+        """Return the state as `format_status` shows it; if that fails, say so."""
+        try:
+            return self.server.format_status(self.state)
+        except Exception as error:  # the user's hook must not bring the server down
+            return f"<format_status failed: {type(error).__qualname__}>"
+
+    def _run_suspended(self) -> int:
+        mailbox = self.mailbox
+        handled = 0
+        for message in list(mailbox or ()):
+            if message.__class__ is SystemRequest and mailbox is not None:
+                mailbox.remove(message)
+                handled += 1
+                self._system(message)
+            elif message.__class__ is Exit and message.pid == self.parent:
+                self.stop(message.reason, message)
+                return handled + 1
+            if not self.alive or self.phase is not RUNNING:
+                return handled + 1
+        if self.suspended:
+            self.queued = False
+        else:
+            self.rest()
+        return handled
+
+    def _system(self, message: SystemRequest) -> None:
+        if message.operation == "terminate":
+            self.stop(message.argument, message)
+            return
+        try:
+            value = self._answer(message.operation, message.argument)
+            self.runtime.reply(message.sender, value)
+        except Exception as error:  # a replace_state function or an unencodable state: the asker's affair
+            self.runtime.reply(message.sender, of_exception(error))
+
+    def _answer(self, operation: str, argument: Any) -> Any:
+        if operation == "get_state":
+            return self.state
+        if operation == "get_status":
+            return self.status()
+        if operation == "replace_state":
+            self.state = argument(self.state)
+            return self.state
+        if operation in {"suspend", "resume"}:
+            self.suspended = operation == "suspend"
+            return None
+        return Fault("unknown_system_operation", operation)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `get_status` shows."""
+        return {
+            "pid": self.pid,
+            "name": self.names[0] if self.names else None,
+            "class": self.label(),
+            "phase": "suspended" if self.suspended else self.phase,
+            "parent": self.parent,
+            "mailbox": len(self.mailbox or ()),
+            "state": self.formatted_state(),
+        }
+
+
+def _reraise_fatal(error: BaseException) -> None:
+    """Ctrl-C belongs to the loop, not to the process that happened to run."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:2000]
+    except Exception:  # a user's __repr__ may raise anything
+        return f"<{type(value).__qualname__}>"
+
+
+__all__ = ["FAILED", "IGNORED", "RUNNING", "STARTING", "STOPPING", "ExitProcess", "ServerProcess"]

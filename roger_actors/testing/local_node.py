@@ -1,0 +1,153 @@
+"""A node in this thread whose time stands still: for tests of servers, supervisors and whole trees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from roger_actors.clock import ManualClock
+from roger_actors.otp import Pid, Runtime, process
+from roger_actors.transport.base import Endpoint, HostId, Role
+from roger_actors.transport.memory import MemoryNode, VirtualLoop
+
+T = TypeVar("T")
+
+
+class LocalNode:
+    """An in-memory node with a root host and hosts of role `app` (and whatever roles it is given).
+
+    Args:
+        roles: More roles, by name; one named `root` or `app` replaces the built-in one.
+        clock: The clock that time is taken from.
+
+    Example:
+        ```python
+        async def scenario():
+            pid = await Counter.start_link(5)
+            assert await Counter.call(pid, "get") == 5
+
+        with LocalNode() as node:
+            node.run(scenario)
+        ```
+    """
+
+    def __init__(self, roles: dict[str, Role] | None = None, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.loop = VirtualLoop(self.clock)
+        self.runtimes: dict[HostId, Runtime] = {}
+        built_in = {name: Role(name, self._main) for name in ("root", "kernel", "worker", "app")}
+        self.node = MemoryNode({**built_in, **(roles or {})}, self.loop)
+        self.root = self.runtimes.get(HostId(0))
+
+    def _main(self, endpoint: Endpoint, args: bytes) -> None:
+        self.runtimes[endpoint.host] = Runtime(endpoint)
+
+    def runtime(self, host: HostId = HostId(0)) -> Runtime:  # noqa: B008 a constant
+        """Return a host's runtime."""
+        return self.runtimes[host]
+
+    def start_host(self, role: str = "app") -> HostId:
+        """Start a host and wait until it is there."""
+        host = self.node.start_host(role, b"")
+        self.settle()
+        return host
+
+    def kill_host(self, host: HostId, signal: int = 9) -> None:
+        """Kill a host; the others are told when the loop runs next."""
+        self.node.kill_host(host, signal)
+
+    def spawn(self, function: Callable[..., Any], *args: Any, host: HostId = HostId(0)) -> Pid:  # noqa: B008
+        """Start a function's process on a host, and return before it has begun."""
+        return process.spawn_on(self.runtimes[host], function, *args)
+
+    def run(
+        self,
+        function: Callable[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        host: HostId = HostId(0),  # noqa: B008
+        limit: float = 3600.0,
+    ) -> T:
+        """Run a coroutine function as a process of a host, letting time pass whenever all wait.
+
+        Args:
+            function: What to run.
+            args: Its arguments.
+            host: Where.
+            limit: Virtual seconds after which to give up.
+
+        Returns:
+            What it returned. What it raised is raised here; if it is ended by an exit signal, that is
+            raised as `ExitProcess`.
+
+        Raises:
+            NothingCanMove: It waits for something that will never come.
+        """
+        done: asyncio.Future[T] = self.loop.create_future()
+
+        async def body() -> None:
+            try:
+                result = await function(*args)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # handed to the test, which raises it
+                if not done.done():
+                    done.set_exception(_carried(error))
+            else:
+                if not done.done():
+                    done.set_result(result)
+
+        runtime = self.runtimes[host]
+        pid = process.spawn_on(runtime, body)
+        ended = runtime.wait_for_end(pid)
+        assert ended.future is not None
+        ended.future.add_done_callback(lambda end: _ended(done, end))
+        try:
+            result: T = self.loop.run_until(done, limit=limit)
+        except _Carried as carried:
+            raise carried.error from None
+        return result
+
+    def settle(self) -> None:
+        """Run until nothing can move without time passing."""
+        self.loop.settle()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.loop.advance(seconds)
+
+    def close(self) -> None:
+        """End every host and close the loop."""
+        if self.loop.is_closed():
+            return
+        self.node.stop()
+        self.loop.settle()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.settle()
+        self.loop.close()
+
+    def __enter__(self) -> Self:
+        """Return the node."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+
+class _Carried(Exception):  # noqa: N818 a carrier, not an error
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _carried(error: BaseException) -> Exception:
+    """Wrap what a future may not hold (SystemExit, ExitProcess, StopIteration)."""
+    return _Carried(error)
+
+
+def _ended(done: asyncio.Future[Any], end: asyncio.Future[Any]) -> None:
+    if not done.done() and not end.cancelled():
+        done.set_exception(_Carried(process.ExitProcess(end.result())))
