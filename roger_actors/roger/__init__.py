@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from roger_actors.roger.shelf import Shelved
     from roger_actors.roger.system.call import Answers
     from roger_actors.roger.tree_file import check_imports, load
+    from roger_actors.roger.tree_plan import Branch, planned
 
 __all__ = [
     "Answers",
     "AsyncClient",
+    "Branch",
     "Child",
     "Client",
     "Config",
@@ -35,6 +37,7 @@ __all__ = [
     "Supervision",
     "check_imports",
     "load",
+    "planned",
 ]
 
 _HOMES = {
@@ -45,6 +48,7 @@ _HOMES = {
     "shelf": ("Shelved",),
     "system.call": ("Answers",),
     "tree_file": ("check_imports", "load"),
+    "tree_plan": ("Branch", "planned"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -12,7 +12,6 @@ Source:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from types import MappingProxyType
@@ -21,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 import attrs
 
 from roger_actors.errors import ConfigError, InvalidConfig
-from roger_actors.roger import settings
+from roger_actors.roger import queue, settings
 from roger_actors.roger.broker_url import broker_address, redacted
 from roger_actors.roger.settings import Check, Phrase, Refused, Section, Spot
 
@@ -32,10 +31,11 @@ Shutdown: TypeAlias = "float | Literal['brutal_kill', 'infinity']"
 RETRY_LEVELS: Final = (1.0, 3.0, 5.0, 10.0, 20.0, 35.0, 60.0, 100.0, 200.0, 400.0, 1000.0, 1800.0)
 YEAR: Final = 366 * 86_400.0
 MAX_WORKERS: Final = 65_535
-QUEUE_NAME_BYTES: Final = 200  # AMQP allows 255; prefix and suffixes need some
+MAX_PREFIX: Final = 40  # an AMQP queue's name has 255 bytes, a partition's id and a queue type take most
 
-_ID: Final = r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*"
-_ID_WORDS: Final = "letters, digits and '_', with single '-' between them"
+_ID: Final = rf"(?!.{{{queue.MAX_ID + 1}}})[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*"
+_ID_WORDS: Final = f"letters, digits and '_', with single '-' between them, at most {queue.MAX_ID}"
+_PREFIX_WORDS: Final = f"letters, digits and '_', with single '-' between them, at most {MAX_PREFIX}"
 _NODE_NAME: Final = (
     "a name of letters, digits and '_', with single '-' or '.' between them",
     r"[A-Za-z0-9_]+([-.][A-Za-z0-9_]+)*",
@@ -269,7 +269,7 @@ _LIMIT: Final = settings.whole(1)
 _NODE: Final[Mapping[str, Check[Any]]] = {
     "jobs": _modules,
     "hooks": _class_path,
-    "prefix": settings.text(_ID_WORDS, rf"({_ID}\.?)?"),
+    "prefix": settings.text(_PREFIX_WORDS, rf"(?=.{{0,{MAX_PREFIX}}}$)({_ID}\.?)?"),
     "queue_kind": settings.one_of("quorum", "classic"),
     "retry_levels": settings.array(_WAIT, "an array of seconds, e.g. [1, 3, 10]"),
     "max_payload": settings.size(1),
@@ -316,17 +316,17 @@ def _read_partition(section: Section, name: str, taken: dict[str, str]) -> dict[
 
 def _check_queue_name(spot: Spot, partition: str, queue_type: str, taken: dict[str, str]) -> None:
     _check_id(spot, queue_type, "a queue type named with")
-    queue = f"{partition}-{queue_type}"
-    if queue in taken:
-        spot.note(f"a queue name of its own, not that of {taken[queue]}", queue)
-    if len(queue) > QUEUE_NAME_BYTES:
-        spot.note(f"a queue name of at most {QUEUE_NAME_BYTES} bytes", Phrase(f"{len(queue)} bytes"))
-    taken.setdefault(queue, spot.path)
+    name = queue.make_name(partition, queue_type)
+    if name in taken:
+        spot.note(f"a queue name of its own, not that of {taken[name]}", name)
+    taken.setdefault(name, spot.path)
 
 
 def _check_id(spot: Spot, word: str, what: str) -> None:
-    if not re.fullmatch(_ID, word):
-        spot.note(f"{what} {_ID_WORDS}", word)
+    if not queue.is_id(word):
+        spot.note(
+            f"{what} {_ID_WORDS}", word if len(word) <= settings.SHOWN else Phrase(f"{len(word)} characters")
+        )
 
 
 # -- [supervision.*] ------------------------------------------------------------------------------

@@ -1,0 +1,133 @@
+"""The supervision tree of a node as data, and the one that a configuration plans.
+
+`tree`, `tree --live` and whoever else draws a tree do it from `Branch` values.
+
+Source:
+    The trees of `Roger.Supervisor` and `Roger.PartitionSupervisor`; hosts are new here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from roger_actors.roger.config import Child, Config, Supervision
+
+Kind: TypeAlias = Literal["node", "host", "supervisor", "worker", "many"]
+
+
+@attrs.frozen(kw_only=True)
+class Branch:
+    """A supervisor, process or host with what is below it.
+
+    Attributes:
+        id: Its id in its supervisor.
+        kind: `node`, `host` (an OS process), `supervisor`, `worker` (a process that supervises
+            nothing), or `many` (as many of them as are needed).
+        notes: Short facts about it, for people.
+        restarts: How often it was restarted; None where that is not known.
+        pid: Its pid, or its OS process id for a host; empty while it is only planned.
+        children: What it supervises, in starting order.
+    """
+
+    id: str
+    kind: Kind
+    notes: tuple[str, ...] = ()
+    restarts: int | None = None
+    pid: str = ""
+    children: tuple[Branch, ...] = ()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as builtins, for JSON."""
+        plain = attrs.asdict(self, recurse=False)
+        return {**plain, "notes": list(self.notes), "children": [each.to_mapping() for each in self.children]}
+
+
+def planned(config: Config) -> Branch:
+    """Return the tree that a node of this configuration starts."""
+    flags = config.supervision
+    shared = [child for child in config.children if child.host == "app"]
+    own = [child for child in config.children if child.host == "own"]
+    hosts = [
+        _kernel_host(config),
+        *([_app_host("app host", shared, flags["children"])] if shared else []),
+        *(_app_host(f"host of {child.id}", [child], flags["children"]) for child in own),
+        _worker_hosts(config),
+    ]
+    root = Branch(id="root host", kind="host", notes=(_limits(flags["hosts"]),), children=tuple(hosts))
+    return Branch(id=config.name, kind="node", notes=(config.redacted_broker,), children=(root,))
+
+
+def _kernel_host(config: Config) -> Branch:
+    flags = config.supervision
+    partitions = Branch(
+        id="partitions",
+        kind="supervisor",
+        notes=("dynamic", _limits(flags["partitions"])),
+        children=tuple(
+            _partition(name, queues, flags["partition"]) for name, queues in config.partitions.items()
+        ),
+    )
+    roger = Branch(
+        id="roger",
+        kind="supervisor",
+        notes=(_limits(flags["kernel"]),),
+        children=(
+            Branch(id="connection", kind="worker", notes=("the broker",)),
+            Branch(id="worker_pool", kind="worker", notes=("lends worker hosts to jobs",)),
+            partitions,
+            Branch(id="partition_manager", kind="worker", notes=("which partitions run here",)),
+            Branch(id="system", kind="worker", notes=("the cluster's bus",)),
+            Branch(id="parking", kind="worker", notes=("jobs of unknown classes",)),
+            Branch(
+                id="shutdown_handler",
+                kind="worker",
+                notes=(f"drains for up to {config.shutdown_timeout:g} s",),
+            ),
+        ),
+    )
+    return Branch(id="kernel host", kind="host", notes=("no user code",), children=(roger,))
+
+
+def _partition(name: str, queues: Mapping[str, int], flags: Supervision) -> Branch:
+    consumer = Branch(id="consumer", kind="worker", notes=tuple(_queues(queues)))
+    workers = Branch(id="workers", kind="many", notes=("one per running job",))
+    return Branch(id=name, kind="supervisor", notes=(_limits(flags),), children=(workers, consumer))
+
+
+def _queues(queues: Mapping[str, int]) -> Iterable[str]:
+    for name, workers in queues.items():
+        yield f"{name} × {workers}" if workers else f"{name} (not consumed)"
+
+
+def _app_host(name: str, children: list[Child], flags: Supervision) -> Branch:
+    branches = tuple(_child(child) for child in children)
+    supervisor = Branch(id="children", kind="supervisor", notes=(_limits(flags),), children=branches)
+    return Branch(id=name, kind="host", children=(supervisor,))
+
+
+def _child(child: Child) -> Branch:
+    shutdown = child.shutdown if isinstance(child.shutdown, str) else f"{child.shutdown:g} s to stop"
+    notes = (child.start, child.restart, shutdown, *(("significant",) if child.significant else ()))
+    return Branch(id=child.id, kind=child.type, notes=notes)
+
+
+def _worker_hosts(config: Config) -> Branch:
+    queues = [workers for partition in config.partitions.values() for workers in partition.values()]
+    most = sum(queues) if config.max_worker_hosts is None else min(sum(queues), config.max_worker_hosts)
+    recycled = (
+        *((f"replaced after {config.worker_max_jobs} jobs",) if config.worker_max_jobs else ()),
+        *((f"or over {config.worker_max_memory >> 20} MiB",) if config.worker_max_memory else ()),
+    )
+    return Branch(
+        id="worker hosts",
+        kind="many",
+        notes=(f"0 to {most}, one job each", *recycled, _limits(config.supervision["workers"])),
+    )
+
+
+def _limits(flags: Supervision) -> str:
+    """Return a supervisor's strategy and intensity in words."""
+    return f"{flags.strategy}, {flags.max_restarts} restarts in {flags.max_seconds:g} s"
