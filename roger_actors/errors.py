@@ -24,7 +24,9 @@ RogerActorsError
 │   ├── ChannelClosed                      carries AMQP code and text
 │   ├── TopologyMismatch                   declared before with other settings
 │   ├── Unroutable                         no queue took the message
-│   └── PublishUnconfirmed                 the deadline passed without a confirm
+│   ├── PublishUnconfirmed                 the deadline passed without a confirm
+│   ├── StorageFailed                      the embedded broker's file cannot be written
+│   └── TablesTimeout (also TimeoutError)  the owner of the tables did not answer in time
 └── JobError
     ├── InvalidJob                         a class that is no job, or arguments that cannot travel
     ├── UndecodableJob                     a payload that is no job of a known format
@@ -32,7 +34,8 @@ RogerActorsError
     ├── JobTooLarge                        payload over the limit
     ├── DuplicateJob                       carries the queue key and the holder's id
     ├── PartitionNotRunning
-    └── JobTimeout                         ran longer than max_execution_time
+    ├── JobTimeout                         ran longer than max_execution_time
+    └── JobKilled                          ended with its worker host; carries how
 ```
 
 An exception is for a caller; what links, monitors and supervisors see is an exit reason
@@ -208,6 +211,18 @@ class PublishUnconfirmed(BrokerError):
     template = "publishing to {queue!r} was not confirmed within {seconds} s; it may or may not have arrived"
 
 
+class StorageFailed(BrokerError):
+    """The embedded broker's file cannot be written: disk full, input/output error. Data: `broker`, `detail`."""
+
+    template = "cannot write to {broker}: {detail}"
+
+
+class TablesTimeout(BrokerError, TimeoutError):
+    """The owner of the tables did not answer in time. Data: `broker`, `seconds`."""
+
+    template = "the tables on {broker} did not answer within {seconds} s; is a node of this system running?"
+
+
 class JobError(RogerActorsError):
     """Base of what can go wrong with a job."""
 
@@ -252,3 +267,9 @@ class JobTimeout(JobError):
     """A job ran longer than it may. Data: `job`, `seconds`."""
 
     template = "job {job} ran longer than its max_execution_time of {seconds} s"
+
+
+class JobKilled(JobError):
+    """A job ended with its worker host. Data: `job`, `detail`."""
+
+    template = "job {job} did not end by itself: {detail}"

@@ -15,7 +15,8 @@ What every implementation promises:
    nothing and answer False.
 4. A lost connection is opened again with jittered back-off; queues declared through this object are
    declared again and its consumers consume again, after `on_reset`.
-5. A delayed message waits in the broker, never in this process, and arrives not before its time.
+5. A delayed message waits in the broker, never in this process, and arrives not before its time. If its
+   queue does not exist then, it is put into `QUARANTINE`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ import attrs
 from roger_actors.errors import BrokerError
 
 QueueKind = Literal["quorum", "classic"]
+
+QUARANTINE = "roger.quarantine"
+"""The queue of messages that have nowhere to go; behind the prefix like every other."""
 
 
 @attrs.frozen
@@ -85,6 +89,7 @@ class Delivery(NamedTuple):
         tag: The broker's number for it within that generation.
         reply_to: As published.
         correlation_id: As published.
+        partition: As published.
     """
 
     body: bytes
@@ -96,6 +101,7 @@ class Delivery(NamedTuple):
     tag: int
     reply_to: str = ""
     correlation_id: str = ""
+    partition: str = ""
 
 
 class Consumer(Protocol):
