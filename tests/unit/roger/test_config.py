@@ -145,7 +145,8 @@ def test_sizes_may_have_a_unit():
         ("partitions.a b", {"queues": {}}, "partitions.\"a b\": got 'a b', expected a partition named with"),
         ("partitions.acme.queues.a b", 1, "expected a queue type named with letters"),
         (
-            "partitions.acme.queues." + "a" * 300,
+            "partitions.acme.queues." + "a" * 101, 1, "got 101 characters, expected a queue type named with"),
+        ("node.prefix", "a" * 41, "with single '-' between them, at most 40"),
             1,
             "got 305 bytes, expected a queue name of at most 200 bytes",
         ),
