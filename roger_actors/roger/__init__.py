@@ -14,7 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roger_actors.roger.client import AsyncClient, Client
+    from roger_actors.roger.async_client import AsyncClient
+    from roger_actors.roger.client import Client
     from roger_actors.roger.config import Child, Config, Supervision
     from roger_actors.roger.hooks import Hooks
     from roger_actors.roger.job import Job, JobRecord
@@ -41,7 +42,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "client": ("AsyncClient", "Client"),
+    "async_client": ("AsyncClient",),
+    "client": ("Client",),
     "config": ("Child", "Config", "Supervision"),
     "hooks": ("Hooks",),
     "job": ("Job", "JobRecord"),

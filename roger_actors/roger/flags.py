@@ -19,12 +19,12 @@ FORGET_AFTER = 7 * 24 * 3600.0
 
 def table_key(partition: str, name: str) -> str:
     """Return the key of a job id or queue type of a partition; with `""` the prefix of all."""
-    return f"{partition}\x00{name}"
+    return f"{partition}/{name}"
 
 
 def name_of(key: str) -> str:
     """Return the job id or queue type of a key."""
-    return key.partition("\x00")[2]
+    return key.partition("/")[2]
 
 
 def cancelling(partition: str, job_id: str, now: float) -> Change:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import attrs
 
 from roger_actors.broker import Broker
 from roger_actors.clock import Clock
+from roger_actors.otp import process
 from roger_actors.roger.config import Config
 from roger_actors.transport import HostId
 
@@ -23,6 +25,12 @@ MANAGER = "partition_manager"
 SYSTEM = "system"
 PARKING = "parking"
 SHUTDOWN = "shutdown_handler"
+
+
+def tell(name: str, message: Any) -> None:
+    """Send a message to a named process of the kernel; silent while it is being restarted."""
+    if process.whereis(name) is not None:
+        process.send(name, message)
 
 
 def consumer_name(partition: str) -> str:
@@ -48,6 +56,9 @@ class Kernel:
         clock: For limits and stamps.
         log: Where the kernel's processes log.
         classes: Registered names that the worker hosts know; empty until the first one is ready.
+        partitions: The partitions wanted now, with their queues; kept by the manager.
+        broker_error: Why the broker is not there, empty while it is.
+        classes_known: Set once `classes` is known.
     """
 
     node: str
@@ -58,6 +69,8 @@ class Kernel:
     clock: Clock
     log: logging.Logger = logging.getLogger("roger_actors.kernel")
     classes: frozenset[str] = frozenset()
+    partitions: dict[str, dict[str, int]] = attrs.field(factory=dict)
+    broker_error: str = ""
     classes_known: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     def note_classes(self, classes: frozenset[str]) -> None:

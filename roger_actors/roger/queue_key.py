@@ -57,7 +57,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def table_key(partition: str, key: str) -> str:
     """Return the table's key for a queue key of a partition."""
-    return f"{partition}\x00{key}"
+    return f"{partition}/{key}"
 
 
 def encode(claim: Claim) -> bytes:

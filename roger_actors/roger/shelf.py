@@ -100,7 +100,7 @@ async def look(broker: Broker, shelf: str, count: int) -> list[Shelved]:
 async def remove(broker: Broker, shelf: str, wanted: Callable[[Shelved], bool]) -> list[Shelved]:
     """Delete the messages of a shelf that are wanted, and return them."""
     removed = []
-    async with _everything_on(broker, shelf) as deliveries:
+    async with everything_on(broker, shelf) as deliveries:
         async for shelved, ack in deliveries:
             if wanted(shelved):
                 ack()
@@ -126,7 +126,7 @@ async def put_back(
         BrokerError: A publish failed; that message and the later ones are still on the shelf.
     """
     moved = []
-    async with _everything_on(broker, shelf) as deliveries:
+    async with everything_on(broker, shelf) as deliveries:
         async for shelved, ack in deliveries:
             message = rewrite(shelved)
             if message is not None:
@@ -141,7 +141,7 @@ Lifted = tuple[Shelved, Callable[[], object]]
 
 
 @asynccontextmanager
-async def _everything_on(broker: Broker, shelf: str) -> AsyncIterator[AsyncIterator[Lifted]]:
+async def everything_on(broker: Broker, shelf: str) -> AsyncIterator[AsyncIterator[Lifted]]:
     """Give what a shelf holds now; what was not acked goes back when the block ends."""
     counts = await broker.counts(shelf)
     expected = 0 if counts is None else min(counts.messages, LOOK_AT_MOST)

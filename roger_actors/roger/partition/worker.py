@@ -21,16 +21,15 @@ import msgspec
 
 from roger_actors.broker import Delivery, Message, QueueSpec
 from roger_actors.errors import BrokerError, Unroutable
-from roger_actors.otp import GenServer, NoReply, Ok, Pid, Stop, process
+from roger_actors.otp import SHUTDOWN, GenServer, NoReply, Ok, Pid, Stop, process
 from roger_actors.otp.reason import ExitStatus, Signal
-from roger_actors.roger import flags, queue, queue_key, shelf
+from roger_actors.roger import flags, queue, queue_key, retry, shelf
 from roger_actors.roger.codec import JobHeader, with_retry
 from roger_actors.roger.kernel import POOL, Kernel
-from roger_actors.roger.partition import retry
 from roger_actors.roger.queue_key import Verdict
 from roger_actors.roger.shelf import Shelved
 from roger_actors.roger.worker_host.protocol import Done, Failure
-from roger_actors.roger.worker_pool.pool import Begun, HostDied, Kill, Lend, UnknownClass
+from roger_actors.roger.worker_pool.pool import Begun, HostDied, Kill, Lend, UnknownClass, Withdraw, Withdrawn
 
 HOOK_LIMIT = 30.0
 """Seconds that a hook which runs after its job's end may take."""
@@ -81,6 +80,10 @@ class Finished(NamedTuple):
 
 class CancelRun(NamedTuple):
     """Kill the job if it runs, do not start it if it waits."""
+
+
+class GiveBack(NamedTuple):
+    """Return the job to its queue if it has not begun: the queue is paused, or the node stops."""
 
 
 class Overtime(NamedTuple):
@@ -144,6 +147,10 @@ class Worker(GenServer[Run]):
                     process.send(POOL, Kill(process.self()))
             case HookOvertime():
                 process.send(POOL, Kill(process.self()))
+            case GiveBack():
+                process.send(POOL, Withdraw(process.self()))
+            case Withdrawn():
+                return Stop(SHUTDOWN, run)  # without a word: the consumer gives the delivery back
             case HostDied():
                 return NoReply(run, then=_host_died(run, message.reason))
             case UnknownClass():

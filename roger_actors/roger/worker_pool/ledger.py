@@ -39,7 +39,7 @@ LINES_KEPT = 10_000
 class Ticket:
     """One job's claim on a worker host."""
 
-    __slots__ = ("begun", "hook", "host", "limit", "number", "partition", "payload", "queue", "watch", "worker")
+    __slots__ = ("begun", "hook", "host", "limit", "number", "partition", "payload", "queue", "watch", "withdrawn", "worker")
 
     def __init__(self, number: int, worker: Pid, queue: str, limit: int, partition: str, payload: bytes) -> None:
         self.number = number
@@ -50,6 +50,7 @@ class Ticket:
         self.payload = payload
         self.hook: object = None
         self.watch = False
+        self.withdrawn = False
         self.host: HostId | None = None
         self.begun = 0.0
 

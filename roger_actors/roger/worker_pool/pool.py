@@ -79,6 +79,16 @@ class Kill(NamedTuple):
     worker: Pid
 
 
+class Withdraw(NamedTuple):
+    """A Worker wants its job back if it has not begun; answered with `Withdrawn`, or not at all."""
+
+    worker: Pid
+
+
+class Withdrawn(NamedTuple):
+    """The job has not begun, and will not."""
+
+
 class Reclaim(NamedTuple):
     """A consumer asks that nothing of a dead Worker's job goes on; answered with `Reclaimed`."""
 
@@ -183,7 +193,9 @@ class WorkerPool(GenServer[PoolState]):
             case Ready():
                 _take_host(state, message)
             case Recalled():
-                state.ledger.recalled(message.tickets, state.now())
+                _take_back(state, message.tickets)
+            case Withdraw():
+                _withdraw(state, message.worker)
             case HookDone():
                 _answer(state, Done(message.ticket, True, 0, 0.0, None))
             case Started():
@@ -283,6 +295,28 @@ def _kill(state: PoolState, worker: Pid) -> None:
     else:
         process.send((RUNNER, host.host), Recall([ticket.number]))
         process.send_after(STALL, process.self(), Kill(worker))
+
+
+def _withdraw(state: PoolState, worker: Pid) -> None:
+    ticket = state.ledger.by_worker.get(worker)
+    if ticket is None or ticket.hook:
+        return
+    if ticket.host is None:
+        state.ledger.close(ticket)
+        process.send(worker, Withdrawn())
+    elif state.ledger.hosts[ticket.host].tickets[0] is not ticket:
+        ticket.withdrawn = True
+        process.send((RUNNER, ticket.host), Recall([ticket.number]))
+
+
+def _take_back(state: PoolState, numbers: list[int]) -> None:
+    """Jobs that a host gave back wait again, or go back to the Workers that asked for them."""
+    state.ledger.recalled(numbers, state.now())
+    for number in numbers:
+        ticket = state.ledger.tickets.get(number)
+        if ticket is not None and ticket.withdrawn:
+            state.ledger.close(ticket)
+            process.send(ticket.worker, Withdrawn())
 
 
 def _end(state: PoolState, host: Host, victim: Pid) -> None:

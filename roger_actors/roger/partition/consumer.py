@@ -1,0 +1,588 @@
+"""Deliveries in, Workers out: one process per partition.
+
+It holds the subscriptions of the partition's queues and of its lane, starts a Worker for each
+delivery, and acks when the Worker says `Finished`. It decides who may start (paused, cancelled,
+execution key busy) and leaves everything about the job itself to the Worker. Started by the
+partition's supervisor; when it dies its subscriptions are closed, what was unacked goes back to the
+broker, and its successor first ends the Workers that are left.
+
+Jobs with an execution key come through the partition's *lane*, a queue with one active consumer in
+the whole cluster: their order is the queue's, and those that must wait are held here, unacked, so
+that no crash can lose or reorder them.
+
+Source:
+    `Roger.Partition.Consumer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from roger_actors.broker import Consumer as Subscription
+from roger_actors.broker import Delivery, QueueSpec
+from roger_actors.errors import BrokerError, UndecodableJob
+from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
+from roger_actors.roger import flags, queue
+from roger_actors.roger.codec import JobHeader, decode_header
+from roger_actors.roger.kernel import MANAGER, POOL, Kernel, tell, workers_name
+from roger_actors.roger.partition import subscriptions
+from roger_actors.roger.partition.worker import Assignment, CancelRun, Finished, GiveBack, Worker
+from roger_actors.roger.shelf import Shelved
+from roger_actors.roger.worker_pool.pool import Reclaim, Reclaimed
+
+OPEN_AGAIN = 1.0
+"""Seconds after which subscriptions that could not be opened are tried again."""
+LANE_WINDOW = 500
+"""Deliveries of a lane that may be held at once, waiting ones included."""
+SETTLED_KEPT = 10_000
+"""Finished jobs with a stale delivery that are remembered, to ack their redelivery unrun."""
+MEASURED_EVERY = 50
+"""Jobs between two looks at whether a queue's prefetch still fits."""
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+class Arrived(NamedTuple):
+    """A delivery came."""
+
+    source: Source
+    delivery: Delivery
+
+
+class Reset(NamedTuple):
+    """What a subscription had delivered will be delivered again."""
+
+    source: Source
+    reason: str
+
+
+class Opened(NamedTuple):
+    """To the manager: every queue of the partition is consumed."""
+
+    partition: str
+
+
+class Waiting(NamedTuple):
+    """To the manager: the partition cannot be consumed yet, and why."""
+
+    partition: str
+    reason: str
+
+
+class Reconfigure(NamedTuple):
+    """Ask for another, complete set of queues."""
+
+    queues: Mapping[str, int]
+
+
+class Cancel(NamedTuple):
+    """Ask for a job's end."""
+
+    job_id: str
+
+
+class Reread(NamedTuple):
+    """Ask to look up what is paused and cancelled now."""
+
+
+class Quiesce(NamedTuple):
+    """Ask to take nothing more and to give back what has not begun."""
+
+
+class Snapshot(NamedTuple):
+    """Ask for what this partition does."""
+
+
+# -- state ---------------------------------------------------------------------------------------
+
+
+class Source:
+    """A subscription: a queue type's, or the lane's (`queue_type` empty)."""
+
+    __slots__ = ("closing", "held", "max_workers", "mean", "measured", "name", "paused", "queue_type", "subscription")
+
+    def __init__(self, name: str, queue_type: str, max_workers: int) -> None:
+        self.name = name
+        self.queue_type = queue_type
+        self.max_workers = max_workers
+        self.subscription: Subscription | None = None
+        self.paused = False
+        self.closing = False
+        self.held = 0
+        self.mean: float | None = None
+        self.measured = 0
+
+
+class Held:
+    """A delivery that a Worker has in hand."""
+
+    __slots__ = ("delivery", "header", "since", "source", "stale")
+
+    def __init__(self, source: Source, delivery: Delivery, header: JobHeader, since: float) -> None:
+        self.source = source
+        self.delivery = delivery
+        self.header = header
+        self.since = since
+        self.stale = False
+
+
+class State:
+    """What one partition's consumer holds."""
+
+    def __init__(self, kernel: Kernel, partition: str) -> None:
+        self.kernel = kernel
+        self.partition = partition
+        self.wanted = dict(kernel.partitions.get(partition, {}))
+        self.sources: dict[str, Source] = {}
+        self.lane: Source | None = None
+        self.workers: dict[Pid, Held] = {}
+        self.running: dict[str, Pid] = {}
+        self.lost: dict[Pid, Held] = {}
+        self.keys: dict[str, deque[tuple[Delivery, JobHeader]]] = {}
+        self.cancelled: set[str] = set()
+        self.paused: set[str] = set()
+        self.held_back: list[tuple[Delivery, JobHeader]] = []
+        self.settled: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self.counts: Counter[str] = Counter()
+        self.quiet = False
+        self.open = False
+
+
+class Consumer(GenServer[State]):
+    """Takes a partition's deliveries; see the module."""
+
+    def init(self, kernel: Kernel, partition: str) -> Ok[State]:
+        """Return at once; declaring and subscribing is the first message to itself."""
+        process.trap_exit(True)
+        return Ok(State(kernel, partition), then="start")
+
+    async def handle_continue(self, token: Any, state: State) -> NoReply[State]:
+        """End what a predecessor left behind, then open."""
+        if token == "start":
+            await _end_orphans(state)
+        await _open(state)
+        return NoReply(state)
+
+    async def handle_call(self, request: Any, sender: Any, state: State) -> Reply[State]:
+        """Answer the manager and the system bus."""
+        match request:
+            case Reconfigure():
+                state.wanted = dict(request.queues)
+                await _open(state)
+                return Reply("ok", state)
+            case Cancel():
+                return Reply(_cancel(state, request.job_id), state)
+            case Reread():
+                await _read_flags(state)
+                await _apply_pauses(state)
+                return Reply("ok", state)
+            case Quiesce():
+                await _quiesce(state)
+                return Reply(len(state.workers), state)
+            case Snapshot():
+                return Reply(await _snapshot(state), state)
+        raise ValueError(f"unknown request {request!r}")
+
+    def handle_info(self, message: Any, state: State) -> Any:
+        """Take one message; the first two are the way of every job."""
+        match message:
+            case Arrived():
+                _arrived(state, message.source, message.delivery)
+            case Finished():
+                return self._finished(state, message)
+            case Down():
+                _worker_down(state, message.process)
+            case Reclaimed():
+                _give_back(state, message.worker)
+            case Reset():
+                _reset(state, message.source, message.reason)
+            case "open":
+                return NoReply(state, then="open")
+        return NoReply(state)
+
+    def _finished(self, state: State, message: Finished) -> Any:
+        source = _finished(state, message)
+        if source is not None and source.closing and source.held == 0:
+            return NoReply(state, then="open")
+        return NoReply(state)
+
+    async def terminate(self, reason: Any, state: State) -> None:
+        """Close the subscriptions: what is unacked goes back to the broker."""
+        for source in _all_sources(state):
+            if source.subscription is not None:
+                await source.subscription.close()
+
+
+# -- deliveries ----------------------------------------------------------------------------------
+
+
+def _arrived(state: State, source: Source, delivery: Delivery) -> None:
+    try:
+        header = decode_header(delivery.body)
+    except UndecodableJob as error:
+        _aside(state, source, delivery, str(error))
+        return
+    if delivery.redelivered and _is_known(state, source, delivery, header):
+        return
+    if source.queue_type == "" and header.execution_key is not None:
+        waiting = state.keys.get(header.execution_key)
+        if waiting is not None:
+            waiting.append((delivery, header))
+            return
+        state.keys[header.execution_key] = deque()
+        _start_serial(state, source, delivery, header)
+        return
+    _start(state, source, delivery, header)
+
+
+def _start_serial(state: State, lane: Source, delivery: Delivery, header: JobHeader) -> None:
+    """Start a job of the lane, unless its own queue is paused: then it waits and keeps its key."""
+    if header.queue_type in state.paused:
+        state.held_back.append((delivery, header))
+    else:
+        _start(state, lane, delivery, header)
+
+
+def _is_known(state: State, source: Source, delivery: Delivery, header: JobHeader) -> bool:
+    """Recognise a job that came again after a reconnect while, or after, it ran here."""
+    if (header.id, header.retry_count) in state.settled:
+        _ack(source, delivery)
+        return True
+    worker = state.running.get(header.id)
+    held = state.workers.get(worker) if worker is not None else None
+    if held is not None and held.stale and held.header.retry_count == header.retry_count:
+        held.delivery = delivery
+        held.stale = False
+        held.source.held += 1
+        return True
+    return False
+
+
+def _start(state: State, source: Source, delivery: Delivery, header: JobHeader) -> None:
+    kernel = state.kernel
+    counted = state.sources.get(header.queue_type) if source.queue_type == "" else source
+    limit = counted.max_workers if counted is not None else 1
+    cancelled = header.id in state.cancelled
+    assignment = Assignment(
+        kernel,
+        state.partition,
+        process.self(),
+        delivery,
+        header,
+        queue.make_name(state.partition, header.queue_type),
+        limit,
+        cancelled,
+    )
+    worker = DynamicSupervisor.start_local(workers_name(state.partition), Worker, assignment)
+    process.monitor(worker)
+    state.workers[worker] = Held(source, delivery, header, kernel.clock.monotonic())
+    state.running[header.id] = worker
+    source.held += 1
+
+
+def _finished(state: State, message: Finished) -> Source | None:
+    held = state.workers.pop(message.worker, None)
+    if held is None:
+        return None
+    source, header = held.source, held.header
+    state.counts[message.outcome] += 1
+    if state.running.get(header.id) == message.worker:
+        del state.running[header.id]
+    if message.outcome == "cancelled":
+        state.cancelled.discard(header.id)
+    if held.stale or not _ack(source, held.delivery):
+        _remember_settled(state, header)
+    if not held.stale:
+        source.held -= 1
+    _measure(source, message)
+    if source.queue_type == "" and header.execution_key is not None:
+        _next_of_key(state, source, header.execution_key)
+    return source
+
+
+def _next_of_key(state: State, source: Source, key: str) -> None:
+    """Start the job that waits longest for an execution key, or free the key."""
+    waiting = state.keys.get(key)
+    if waiting is None:
+        return
+    if not waiting or state.quiet:
+        del state.keys[key]
+        return
+    delivery, header = waiting.popleft()
+    _start_serial(state, source, delivery, header)
+
+
+def _measure(source: Source, message: Finished) -> None:
+    """Let the prefetch follow the length of the jobs."""
+    if message.outcome != "done" or source.queue_type == "":
+        return
+    previous = source.mean
+    source.mean = message.seconds if previous is None else previous + (message.seconds - previous) * 0.1
+    source.measured += 1
+    if source.measured % MEASURED_EVERY == 5 and source.subscription is not None and not source.closing:
+        source.subscription.set_prefetch(subscriptions.prefetch(source.max_workers, source.mean))
+
+
+def _worker_down(state: State, worker: Pid) -> None:
+    """A Worker died before it had finished: give its delivery back once nothing of it runs."""
+    held = state.workers.pop(worker, None)
+    if held is not None:
+        state.lost[worker] = held
+        process.send(POOL, Reclaim(worker, process.self()))
+
+
+def _give_back(state: State, worker: Pid) -> None:
+    held = state.lost.pop(worker, None)
+    if held is None:
+        return
+    source, header = held.source, held.header
+    if state.running.get(header.id) == worker:
+        del state.running[header.id]
+    if not held.stale:
+        source.held -= 1
+        if source.subscription is not None:
+            source.subscription.nack(held.delivery)
+    if source.queue_type == "" and header.execution_key is not None:
+        _next_of_key(state, source, header.execution_key)
+
+
+def _reset(state: State, source: Source, reason: str) -> None:
+    """Everything this subscription delivered will come again; running jobs go on and are recognised."""
+    state.kernel.log.warning("partition %s: queue %s was reset: %s", state.partition, source.name, reason)
+    for held in state.workers.values():
+        if held.source is source and not held.stale:
+            held.stale = True
+            source.held -= 1
+    if source.queue_type == "":
+        _forget_waiting(state)
+
+
+def _forget_waiting(state: State) -> list[Delivery]:
+    """Let go of every job of the lane that has not begun, and return what was held."""
+    forgotten = []
+    for delivery, header in state.held_back:
+        forgotten.append(delivery)
+        state.keys.pop(header.execution_key or "", None)
+    state.held_back.clear()
+    for waiting in state.keys.values():
+        forgotten.extend(delivery for delivery, _ in waiting)
+        waiting.clear()
+    return forgotten
+
+
+def _remember_settled(state: State, header: JobHeader) -> None:
+    state.settled[header.id, header.retry_count] = None
+    if len(state.settled) > SETTLED_KEPT:
+        state.settled.popitem(last=False)
+
+
+def _ack(source: Source, delivery: Delivery) -> bool:
+    return source.subscription is not None and source.subscription.ack(delivery)
+
+
+def _aside(state: State, source: Source, delivery: Delivery, cause: str) -> None:
+    """Put what is no job into quarantine, then ack it."""
+    kernel = state.kernel
+    kernel.log.error("partition %s: queue %s: %s; quarantined", state.partition, source.name, cause)
+    state.counts["quarantined"] += 1
+    shelved = Shelved(
+        message_id=delivery.message_id or f"unnamed-{delivery.generation}-{delivery.tag}",
+        queue=delivery.queue,
+        partition=state.partition,
+        cause=cause,
+        kind="payload",
+        node=kernel.node,
+        at=kernel.clock.wall(),
+        body=delivery.body,
+    )
+    publishing = kernel.broker.publish(shelved.to_message(queue.QUARANTINE), kernel.config.enqueue_timeout)
+
+    def settle(done: asyncio.Future[None]) -> None:
+        if source.subscription is None:
+            return
+        if done.cancelled() or done.exception() is not None:
+            source.subscription.nack(delivery)
+        else:
+            source.subscription.ack(delivery)
+
+    publishing.add_done_callback(settle)
+
+
+# -- opening and closing --------------------------------------------------------------------------
+
+
+def _all_sources(state: State) -> list[Source]:
+    return [*state.sources.values(), *([state.lane] if state.lane is not None else [])]
+
+
+async def _end_orphans(state: State) -> None:
+    """End the Workers of a predecessor: their deliveries have gone back to the broker."""
+    supervisor = workers_name(state.partition)
+    for child in await DynamicSupervisor.which_children(supervisor):
+        await DynamicSupervisor.terminate_child(supervisor, child.pid)
+
+
+async def _open(state: State) -> None:
+    """Bring the subscriptions in line with what is wanted; tried again while the broker is away."""
+    try:
+        await _declare(state)
+        await _read_flags(state)
+        await _follow(state)
+    except BrokerError as error:
+        tell(MANAGER, Waiting(state.partition, str(error)))
+        process.send_after(OPEN_AGAIN, process.self(), "open")
+        return
+    state.open = True
+    tell(MANAGER, Opened(state.partition))
+
+
+async def _declare(state: State) -> None:
+    kind = state.kernel.config.queue_kind
+    specs = [QueueSpec(queue.make_name(state.partition, name), kind) for name in state.wanted]
+    specs.append(QueueSpec(queue.lane_name(state.partition), kind, single_active=True))
+    await state.kernel.broker.declare(specs)
+
+
+async def _follow(state: State) -> None:
+    current = {name: source.max_workers for name, source in state.sources.items() if not source.closing}
+    plan = subscriptions.plan(current, state.wanted)
+    for name in plan.close:
+        state.sources[name].closing = True
+    for name, workers in plan.change.items():
+        source = state.sources[name]
+        source.max_workers = workers
+        if source.subscription is not None:
+            source.subscription.set_prefetch(subscriptions.prefetch(workers, source.mean))
+    for source in [source for source in state.sources.values() if source.closing]:
+        await _close(state, source)
+    for name, workers in plan.open.items():
+        if name not in state.sources:
+            state.sources[name] = Source(queue.make_name(state.partition, name), name, workers)
+    if state.lane is None and state.sources:
+        state.lane = Source(queue.lane_name(state.partition), "", 1)
+    await asyncio.gather(*[_subscribe(state, source) for source in _all_sources(state) if not source.closing])
+    await _apply_pauses(state)
+
+
+async def _close(state: State, source: Source) -> None:
+    """Take nothing more; the subscription goes when the last running job has been acked."""
+    if source.subscription is not None:
+        if source.held > 0:
+            await source.subscription.pause()
+            return
+        await source.subscription.close()
+    del state.sources[source.queue_type]
+    wanted = state.wanted.get(source.queue_type, 0)
+    if wanted > 0:
+        state.sources[source.queue_type] = Source(source.name, source.queue_type, wanted)
+
+
+async def _subscribe(state: State, source: Source) -> None:
+    if source.subscription is not None:
+        return
+    lane = source.queue_type == ""
+    me = process.self()
+    runtime = process.here()
+    source.subscription = await state.kernel.broker.consume(
+        source.name,
+        prefetch=LANE_WINDOW if lane else subscriptions.prefetch(source.max_workers, source.mean),
+        on_delivery=lambda delivery: runtime.send(me, Arrived(source, delivery)),
+        on_reset=lambda reason: runtime.send(me, Reset(source, reason)),
+    )
+
+
+async def _read_flags(state: State) -> None:
+    kernel = state.kernel
+    limit = kernel.config.enqueue_timeout
+    prefix = flags.table_key(state.partition, "")
+    cancelled = await kernel.broker.tables.scan(flags.CANCELLED, prefix, limit)
+    now = kernel.clock.wall()
+    state.cancelled = {flags.name_of(key) for key, value in cancelled.items() if not flags.is_forgotten(value, now)}
+    paused = await kernel.broker.tables.scan(flags.PAUSED, prefix, limit)
+    state.paused = {flags.name_of(key) for key in paused}
+
+
+async def _apply_pauses(state: State) -> None:
+    for source in _all_sources(state):
+        paused = source.queue_type in state.paused or state.quiet
+        if source.subscription is None or source.paused == paused or source.closing:
+            continue
+        source.paused = paused
+        await (source.subscription.pause() if paused else source.subscription.resume())
+    for worker, held in state.workers.items():
+        if state.quiet or held.header.queue_type in state.paused:
+            process.send(worker, GiveBack())
+    held_back, state.held_back = state.held_back, []
+    for delivery, header in held_back:
+        assert state.lane is not None
+        _start_serial(state, state.lane, delivery, header)
+
+
+async def _quiesce(state: State) -> None:
+    """Stop taking deliveries, and give back those whose job has not begun."""
+    state.quiet = True
+    await _apply_pauses(state)
+    lane = state.lane
+    if lane is not None and lane.subscription is not None:
+        for delivery in _forget_waiting(state):
+            lane.subscription.nack(delivery)
+
+
+# -- cancel and look -------------------------------------------------------------------------------
+
+
+def _cancel(state: State, job_id: str) -> str:
+    """Make sure that a job does not start any more, and ends if it runs."""
+    state.cancelled.add(job_id)
+    worker = state.running.get(job_id)
+    if worker is not None:
+        process.send(worker, CancelRun())
+        return "running"
+    for waiting in state.keys.values():
+        for delivery, header in waiting:
+            if header.id == job_id and state.lane is not None:
+                waiting.remove((delivery, header))
+                _start_cancelled(state, state.lane, delivery, header)
+                return "waiting"
+    return "noted"
+
+
+def _start_cancelled(state: State, lane: Source, delivery: Delivery, header: JobHeader) -> None:
+    """Tell off a job that waits for its execution key, without touching the key."""
+    _start(state, lane, delivery, msgspec.structs.replace(header, execution_key=None))
+
+
+async def _snapshot(state: State) -> dict[str, Any]:
+    broker = state.kernel.broker
+    queues = {}
+    for name, workers in state.wanted.items():
+        counts = await broker.counts(queue.make_name(state.partition, name)) if broker.is_connected else None
+        queues[name] = {
+            "max_workers": workers,
+            "paused": name in state.paused,
+            "message_count": counts.messages if counts else None,
+            "consumer_count": counts.consumers if counts else None,
+        }
+    return {
+        "partition": state.partition,
+        "queues": queues,
+        "open": state.open,
+        "running": [
+            {
+                "id": held.header.id,
+                "class": held.header.class_name,
+                "queue_type": held.header.queue_type,
+                "retry_count": held.header.retry_count,
+                "held_for": round(state.kernel.clock.monotonic() - held.since, 3),
+            }
+            for held in state.workers.values()
+        ],
+        "waiting_on_keys": sum(len(waiting) for waiting in state.keys.values()),
+        "counts": dict(state.counts),
+    }

@@ -1,0 +1,259 @@
+"""Which partitions this node runs, and which wait.
+
+Holds what is wanted (from the configuration, and from `StartPartition` at run time) and brings the
+partition supervisor in line with it. A partition whose tree has ended, or whose queues cannot be
+opened, is *waiting* and tried again every second.
+
+Source:
+    `Roger.Partition`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from roger_actors.errors import PartitionNotRunning, ProcessError, RogerActorsError
+from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
+from roger_actors.roger import flags, queue, queue_key
+from roger_actors.roger.connection import BrokerDown, BrokerUp
+from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name
+from roger_actors.roger.partition.consumer import Opened, Quiesce, Reconfigure, Reread, Snapshot, Waiting
+from roger_actors.roger.partition.supervisor import partition_child
+
+AGAIN = 1.0
+"""Seconds between two tries to start what is waiting."""
+CALL_LIMIT = 30.0
+"""Seconds for a consumer to answer."""
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+class StartPartition(NamedTuple):
+    """Run a partition with a complete set of queues, or reconfigure it if it runs."""
+
+    partition: str
+    queues: Mapping[str, int]
+
+
+class StopPartition(NamedTuple):
+    """Stop a partition; `safe` lets its running jobs finish first."""
+
+    partition: str
+    safe: bool = False
+
+
+class DeletePartition(NamedTuple):
+    """Stop a partition and delete all it owns: queues, buried jobs, keys, flags."""
+
+    partition: str
+
+
+class Replace(NamedTuple):
+    """Run exactly these partitions: those left out are stopped safely (a reload)."""
+
+    partitions: Mapping[str, Mapping[str, int]]
+
+
+class Drain(NamedTuple):
+    """Take nothing more, anywhere; answered with the number of jobs still held."""
+
+
+class Info(NamedTuple):
+    """Ask for every partition's snapshot."""
+
+
+class StoppedDraining(NamedTuple):
+    """A safely stopping partition has no job left, or has taken too long."""
+
+    partition: str
+
+
+# -- state ---------------------------------------------------------------------------------------
+
+
+class State:
+    """What the manager holds."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.wanted = kernel.partitions
+        self.running: dict[str, Pid] = {}
+        self.waiting: dict[str, str] = dict.fromkeys(self.wanted, "not started yet")
+
+
+class Manager(GenServer[State]):
+    """Starts, stops and reconfigures partitions; see the module."""
+
+    def init(self, kernel: Kernel) -> Ok[State]:
+        """Start what the configuration lists."""
+        return Ok(State(kernel), then="start")
+
+    async def handle_continue(self, token: Any, state: State) -> NoReply[State]:
+        """Start everything that is wanted and does not run."""
+        if token == "start":
+            await _end_unknown()
+            process.send_after(AGAIN, process.self(), "again")
+        await _start_wanted(state)
+        return NoReply(state)
+
+    async def handle_call(self, request: Any, sender: Any, state: State) -> Reply[State]:
+        """Carry out one change, or answer what there is; refusals are answered as text."""
+        try:
+            return Reply(await _carry_out(state, request), state)
+        except RogerActorsError as error:
+            return Reply({"error": str(error)}, state)
+
+    def handle_info(self, message: Any, state: State) -> NoReply[State]:
+        """Note what the partitions say of themselves."""
+        match message:
+            case Opened():
+                state.waiting.pop(message.partition, None)
+            case Waiting():
+                _note_waiting(state, message.partition, message.reason)
+            case Down():
+                _note_end(state, message.process, message.reason)
+            case "again":
+                process.send_after(AGAIN, process.self(), "again")
+                return NoReply(state, then="again")
+            case BrokerUp():
+                return NoReply(state, then="again")
+            case BrokerDown():
+                for partition in state.running:
+                    state.waiting[partition] = message.reason
+        return NoReply(state)
+
+
+# -- helpers that act ----------------------------------------------------------------------------
+
+
+async def _carry_out(state: State, request: Any) -> Any:
+    match request:
+        case StartPartition():
+            return await _start(state, request.partition, dict(request.queues))
+        case StopPartition():
+            return await _stop(state, request.partition, safe=request.safe)
+        case DeletePartition():
+            return await _delete(state, request.partition)
+        case Replace():
+            for partition in set(state.wanted) - set(request.partitions):
+                await _stop(state, partition, safe=True)
+            for partition, queues in request.partitions.items():
+                await _start(state, partition, dict(queues))
+            return "ok"
+        case Drain():
+            held = [await _ask(partition, Quiesce()) for partition in state.running]
+            return sum(held)
+        case Reread():
+            for partition in state.running:
+                await _ask(partition, Reread())
+            return "ok"
+        case Info():
+            return await _info(state)
+    raise ValueError(f"unknown request {request!r}")
+
+
+async def _end_unknown() -> None:
+    """End the trees that a predecessor of this process started."""
+    for child in await DynamicSupervisor.which_children(PARTITIONS):
+        await DynamicSupervisor.terminate_child(PARTITIONS, child.pid)
+
+
+async def _start_wanted(state: State) -> None:
+    for partition in list(state.wanted):
+        if partition not in state.running:
+            await _start_tree(state, partition)
+
+
+async def _start(state: State, partition: str, queues: dict[str, int]) -> str:
+    queue.check_partition(partition, queues)
+    previous = state.wanted.get(partition)
+    state.wanted[partition] = queues
+    if partition not in state.running:
+        state.waiting[partition] = "starting"
+        await _start_tree(state, partition)
+    elif previous != queues:
+        await _ask(partition, Reconfigure(queues))
+    return "ok"
+
+
+async def _start_tree(state: State, partition: str) -> None:
+    try:
+        pid = await DynamicSupervisor.start_child(PARTITIONS, partition_child(state.kernel, partition))
+    except RogerActorsError as error:
+        _note_waiting(state, partition, str(error))
+        return
+    assert pid is not None
+    process.monitor(pid)
+    state.running[partition] = pid
+
+
+async def _stop(state: State, partition: str, *, safe: bool) -> str:
+    pid = state.running.get(partition)
+    state.wanted.pop(partition, None)
+    state.waiting.pop(partition, None)
+    if pid is None:
+        raise PartitionNotRunning(partition=partition)
+    if safe:
+        process.spawn(_stop_when_idle, state.kernel, partition, pid)
+    else:
+        await DynamicSupervisor.terminate_child(PARTITIONS, pid)
+        state.running.pop(partition, None)
+    return "ok"
+
+
+async def _stop_when_idle(kernel: Kernel, partition: str, pid: Pid) -> None:
+    """Let a partition's running jobs finish, up to `shutdown_timeout`, then stop it. A process of its own."""
+    deadline = kernel.clock.monotonic() + kernel.config.shutdown_timeout
+    while kernel.clock.monotonic() < deadline and await _ask(partition, Quiesce()) > 0:
+        await process.sleep(0.05)
+    await DynamicSupervisor.terminate_child(PARTITIONS, pid)
+
+
+async def _delete(state: State, partition: str) -> str:
+    queues = state.wanted.get(partition)
+    if queues is None:
+        raise PartitionNotRunning(partition=partition)
+    names = [queue.make_name(partition, queue_type) for queue_type in queues]
+    if partition in state.running:
+        await _stop(state, partition, safe=False)
+    broker, limit = state.kernel.broker, state.kernel.config.enqueue_timeout
+    for name in (*names, queue.lane_name(partition), queue.buried_name(partition)):
+        await broker.delete(name)
+    for table in (queue_key.TABLE, flags.CANCELLED, flags.PAUSED):
+        entries = await broker.tables.scan(table, flags.table_key(partition, ""), limit)
+        changes = [queue_key.Change(table, key, value, None) for key, value in entries.items()]
+        if changes:
+            await broker.tables.change(changes, limit)
+    return "ok"
+
+
+def _note_waiting(state: State, partition: str, reason: str) -> None:
+    if state.waiting.get(partition) != reason:
+        state.kernel.log.warning("partition %s is waiting: %s", partition, reason)
+    state.waiting[partition] = reason
+
+
+def _note_end(state: State, pid: Pid, reason: Any) -> None:
+    for partition, tree in list(state.running.items()):
+        if tree == pid:
+            del state.running[partition]
+            if partition in state.wanted:
+                _note_waiting(state, partition, f"its supervisor ended: {reason}")
+
+
+async def _ask(partition: str, request: Any) -> Any:
+    try:
+        return await GenServer.call(consumer_name(partition), request, timeout=CALL_LIMIT)
+    except ProcessError:
+        return 0  # it is being restarted, and starts from what is wanted
+
+
+async def _info(state: State) -> dict[str, Any]:
+    snapshots = {}
+    for partition in state.running:
+        snapshot = await _ask(partition, Snapshot())
+        if snapshot:
+            snapshots[partition] = snapshot
+    return {"partitions": snapshots, "waiting": dict(state.waiting)}

@@ -1,0 +1,245 @@
+"""The node's ear on the cluster's bus: answers what clients and other nodes ask of all nodes.
+
+Started by the kernel's root supervisor. It holds who else is alive, and hands every operation to
+the manager or to a partition's consumer; each answer is published when the operation is done, in a
+process of its own, so that a slow one delays no other.
+
+Source:
+    `Roger.System`, `Roger.ApplySystem`, `Roger.NodeInfo`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from roger_actors.broker import Message
+from roger_actors.errors import BrokerError, ProcessError, RogerActorsError
+from roger_actors.otp import From, GenServer, NoReply, Ok, process
+from roger_actors.roger.connection import BrokerDown, BrokerUp
+from roger_actors.roger.kernel import MANAGER, POOL, Kernel, consumer_name
+from roger_actors.roger.partition import consumer, manager
+from roger_actors.roger.system.message import (
+    HEARTBEAT,
+    PEER_LOST,
+    TOPIC,
+    Alive,
+    Answer,
+    Ask,
+    Leaving,
+    decode_broadcast,
+    encode,
+)
+from roger_actors.roger.worker_pool import pool
+
+CALL_LIMIT = 30.0
+"""Seconds for a process of this node to do what was asked."""
+
+
+class Heard(NamedTuple):
+    """Something was broadcast."""
+
+    body: bytes
+
+
+class State:
+    """Who is alive, and the node's own identity."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.seen: dict[tuple[str, str], float] = {}
+        self.listening = False
+
+    def peers(self) -> int:
+        """Return how many nodes are alive, this one included."""
+        now = self.kernel.clock.monotonic()
+        self.seen = {peer: at for peer, at in self.seen.items() if now - at < PEER_LOST}
+        self.seen[self.kernel.node, self.kernel.incarnation] = now
+        return len(self.seen)
+
+
+class System(GenServer[State]):
+    """Answers the bus; see the module."""
+
+    def init(self, kernel: Kernel) -> Ok[State]:
+        """Listen as soon as the broker is there."""
+        return Ok(State(kernel), then="listen")
+
+    async def handle_continue(self, token: Any, state: State) -> NoReply[State]:
+        """Subscribe, and say that this node is alive."""
+        if not state.kernel.broker.is_connected:
+            return NoReply(state)
+        if token == "listen" and not state.listening:
+            await _listen(state)
+        await _broadcast(state.kernel, Alive(state.kernel.node, state.kernel.incarnation))
+        return NoReply(state)
+
+    def handle_call(self, request: Any, sender: From, state: State) -> NoReply[State]:
+        """Do what a process of this machine asks: `{"op": …, "args": …}`; answered when it is done."""
+        process.spawn(_answer_here, state.kernel, request, sender)
+        return NoReply(state)
+
+    def handle_info(self, message: Any, state: State) -> NoReply[State]:
+        """Hear what is broadcast, and beat."""
+        match message:
+            case Heard():
+                _hear(state, message.body)
+            case BrokerUp():
+                return NoReply(state, then="listen")
+            case "beat":
+                process.send_after(HEARTBEAT, process.self(), "beat")
+                return NoReply(state, then="beat")
+            case BrokerDown():
+                state.seen.clear()
+        return NoReply(state)
+
+    async def terminate(self, reason: Any, state: State) -> None:
+        """Say farewell, so that nobody waits for this node's answers."""
+        if state.kernel.broker.is_connected:
+            await _broadcast(state.kernel, Leaving(state.kernel.node, state.kernel.incarnation))
+
+
+async def _listen(state: State) -> None:
+    """Subscribe once; the broker object renews it after every reconnect."""
+    runtime, me = process.here(), process.self()
+    try:
+        await state.kernel.broker.subscribe(TOPIC, lambda body: runtime.send(me, Heard(body)))
+    except BrokerError as error:
+        state.kernel.log.warning("cannot listen to the other nodes yet: %s", error)
+        return
+    state.listening = True
+    process.send(me, "beat")
+
+
+async def _answer_here(kernel: Kernel, request: dict[str, Any], sender: From) -> None:
+    """Carry out what was asked over the node's own socket. A process of its own."""
+    value, error = await carry_out(kernel, str(request.get("op")), dict(request.get("args", {})))
+    GenServer.reply(sender, {"error": error} if error else {"value": value})
+
+
+async def _broadcast(kernel: Kernel, message: Alive | Leaving) -> None:
+    try:
+        await kernel.broker.broadcast(TOPIC, encode(message))
+    except BrokerError as error:
+        kernel.log.debug("nobody heard that this node is alive: %s", error)
+
+
+def _hear(state: State, body: bytes) -> None:
+    match decode_broadcast(body):
+        case Alive(node, incarnation):
+            state.seen[node, incarnation] = state.kernel.clock.monotonic()
+        case Leaving(node, incarnation):
+            state.seen.pop((node, incarnation), None)
+        case Ask() as ask:
+            process.spawn(_answer, state.kernel, ask, state.peers())
+
+
+async def _answer(kernel: Kernel, ask: Ask, peers: int) -> None:
+    """Do what was asked and publish the answer. A process of its own."""
+    value, error = await carry_out(kernel, ask.op, ask.args)
+    answer = Answer(ask.id, kernel.node, peers, value, error)
+    message = Message(ask.reply_to, encode(answer))
+    try:
+        await kernel.broker.publish(message, kernel.config.enqueue_timeout)
+    except BrokerError as failure:
+        kernel.log.debug("nobody waits for the answer to %s any more: %s", ask.op, failure)
+
+
+async def carry_out(kernel: Kernel, op: str, args: dict[str, Any]) -> tuple[Any, str]:
+    """Carry out one operation on this node.
+
+    Args:
+        kernel: The node's.
+        op: One of `OPERATIONS`.
+        args: Its arguments; wrong ones are an error, not a crash.
+
+    Returns:
+        The value and an empty string, or None and what was wrong, on one line.
+    """
+    operation = OPERATIONS.get(op)
+    if operation is None:
+        return None, f"node {kernel.node} knows no operation {op!r}"
+    try:
+        value = await operation(kernel, args)
+    except (msgspec.ValidationError, KeyError, TypeError) as error:
+        return None, f"{op}: wrong arguments: {error}"
+    except RogerActorsError as error:
+        return None, str(error)
+    if isinstance(value, dict) and set(value) == {"error"}:
+        return None, value["error"]
+    return value, ""
+
+
+async def _ping(kernel: Kernel, args: dict[str, Any]) -> Any:
+    return "pong"
+
+
+async def _cancel(kernel: Kernel, args: dict[str, Any]) -> Any:
+    name = consumer_name(str(args["partition"]))
+    try:
+        return await GenServer.call(name, consumer.Cancel(str(args["job_id"])), timeout=CALL_LIMIT)
+    except ProcessError:
+        return "not running here"
+
+
+async def _flags(kernel: Kernel, args: dict[str, Any]) -> Any:
+    try:
+        name = consumer_name(str(args["partition"]))
+        return await GenServer.call(name, consumer.Reread(), timeout=CALL_LIMIT)
+    except ProcessError:
+        return "not running here"
+
+
+async def _info(kernel: Kernel, args: dict[str, Any]) -> Any:
+    partitions = await GenServer.call(MANAGER, manager.Info(), timeout=CALL_LIMIT)
+    workers = await GenServer.call(POOL, pool.Snapshot(), timeout=CALL_LIMIT)
+    return {
+        "node": kernel.node,
+        "incarnation": kernel.incarnation,
+        "broker": kernel.broker.address,
+        "broker_error": kernel.broker_error,
+        "workers": workers,
+        **partitions,
+    }
+
+
+async def _start_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
+    queues = msgspec.convert(args["queues"], dict[str, int])
+    request = manager.StartPartition(str(args["partition"]), queues)
+    return await _of_manager(kernel, args, request)
+
+
+async def _stop_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
+    request = manager.StopPartition(str(args["partition"]), safe=bool(args.get("safe", False)))
+    return await _of_manager(kernel, args, request)
+
+
+async def _delete_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
+    return await _of_manager(kernel, args, manager.DeletePartition(str(args["partition"])))
+
+
+async def _reload(kernel: Kernel, args: dict[str, Any]) -> Any:
+    partitions = msgspec.convert(args["partitions"], dict[str, dict[str, int]])
+    return await _of_manager(kernel, args, manager.Replace(partitions))
+
+
+async def _of_manager(kernel: Kernel, args: dict[str, Any], request: Any) -> Any:
+    """Have the manager do it, on the node named in the arguments or on every node."""
+    if args.get("node") not in (None, kernel.node):
+        return "not asked"
+    return await GenServer.call(MANAGER, request, timeout=CALL_LIMIT * 2)
+
+
+OPERATIONS: dict[str, Callable[[Kernel, dict[str, Any]], Awaitable[Any]]] = {
+    "ping": _ping,
+    "cancel": _cancel,
+    "flags": _flags,
+    "info": _info,
+    "start_partition": _start_partition,
+    "stop_partition": _stop_partition,
+    "delete_partition": _delete_partition,
+    "reload": _reload,
+}
+"""What a node can be asked, by name; nothing else is ever run."""
