@@ -1,0 +1,209 @@
+"""Thespian's admin and actor manager with a core of this project.
+
+What differs from the stock core: children are forked by `Children`, reachable before they run, and
+reported dead exactly once with how they ended, after everything they had sent; no governor (stock:
+4,480 sends a second, then pauses), no formatting of every message for disabled logs; no logger
+process, and logging is left as it is; signals that mean a crash keep their default action.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import logging.config
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from thespian.actors import (
+    Actor,
+    ActorAddress,
+    ActorSystemFailure,
+    ActorSystemMessage,
+    ChildActorExited,
+    NoCompatibleSystemForActor,
+)
+from thespian.system.actorManager import ActorManager
+from thespian.system.addressManager import ActorLocalAddress, CannotPickleAddress
+from thespian.system.messages.multiproc import EndpointConnected
+from thespian.system.multiprocCommon import MultiProcReplicator
+from thespian.system.sourceLoader import loadModuleFromHashSource
+from thespian.system.systemAdmin import ThespianAdmin
+from thespian.system.transport import TransmitIntent
+from thespian.system.utilis import checkActorCapabilities, thesplog_control
+
+from roger_actors.transport.base import HostExit
+from roger_actors.transport.thespian.linux import die_with_parent, set_title
+from roger_actors.transport.thespian.transport import Birth, Resident, Transport
+
+
+class Host(Actor):  # type: ignore[misc]
+    """A node's host as Thespian sees it: an actor that no actor message is for."""
+
+    def receiveMessage(self, message: Any, sender: Any) -> None:  # noqa: N802 - Thespian's name
+        """Ignore everything; a host's work comes in frames."""
+
+
+class _Unthrottled:
+    """Stands where Thespian has its rate limiter."""
+
+    def eventRatePause(self, now: Any) -> None:  # noqa: N802 - Thespian's name
+        """Never pause."""
+
+    def __str__(self) -> str:
+        """Show in status reports."""
+        return "none"
+
+
+class _Core(MultiProcReplicator):  # type: ignore[misc]
+    """What admin and manager share."""
+
+    transport: Transport
+    _governer: Any
+
+    def _begin(self) -> None:
+        self._governer = _Unthrottled()
+        self.asLogger = self.transport.myAddress
+
+    def _send_intent(self, intent: Any, curtime: Any = None) -> None:
+        try:
+            self.transport.scheduleTransmit(self._addrManager, intent)
+        except CannotPickleAddress as error:
+            self._awaitingAddressUpdate.add(error.address, intent)
+        except Exception:  # noqa: BLE001 - stock handling: what cannot be sent returns as a PoisonMessage
+            super()._send_intent_to_transport(intent)
+
+    def _startChildActor(  # noqa: N802, PLR0913 - Thespian's signature
+        self,
+        childAddr: Any,  # noqa: N803
+        childClass: Any,  # noqa: N803
+        globalName: Any,  # noqa: N803
+        parentAddr: Any,  # noqa: N803
+        notifyAddr: Any,  # noqa: N803
+        childRequirements: Any = None,  # noqa: N803
+        sourceHash: Any = None,  # noqa: N803
+        sourceToLoad: Any = None,  # noqa: N803
+    ) -> None:
+        if parentAddr is None:
+            raise ActorSystemFailure("parentAddr cannot be None!")
+        loader = partial(loadModuleFromHashSource, sourceHash, {sourceHash: sourceToLoad}) if sourceHash else None
+        if not checkActorCapabilities(childClass, self.capabilities, childRequirements, loader):
+            raise NoCompatibleSystemForActor(childClass, "no system has compatible capabilities")
+        birth = self.transport.prepEndpoint(childAddr, self.capabilities)
+        source = (sourceHash or self._sourceHash, sourceToLoad)
+        given = (childClass, globalName, *source, parentAddr, childRequirements)
+        self._fork(birth, given, partial(self._child_ended, birth.address))
+        self._pendingActorReady(birth.instance, birth.address)
+
+    def start_resident(self, resident: Resident, on_exit: Callable[[int, HostExit], None]) -> int:
+        """Fork a process that is an actor by form only: what answers in it is `resident`.
+
+        Args:
+            resident: Entered in the child.
+            on_exit: Called with the process id and how it ended, once.
+
+        Returns:
+            The child's process id.
+        """
+        self.transport.next_resident = resident
+        place = ActorAddress(ActorLocalAddress(self.transport.myAddress, -1, None))
+        birth = self.transport.prepEndpoint(place, self.capabilities)
+        return self._fork(birth, (Host, None, None, None, self.transport.myAddress, None), on_exit)
+
+    def _fork(self, birth: Birth, given: tuple[Any, ...], on_exit: Callable[[int, HostExit], None]) -> int:
+        try:
+            return self.transport.children.fork(partial(_run_actor, self, birth, given), on_exit, birth.listener.fileno())
+        finally:
+            self.transport.connectEndpoint(birth)
+
+    def _child_ended(self, address: Any, pid: int, how: HostExit) -> None:
+        path = address.addressDetails.path
+        self.transport.hub.drain(path, pid)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        message = ChildActorExited(address)
+        message.how = how
+        self.transport.hub.post(message)
+
+    def _childExited(self, address: Any) -> None:  # noqa: N802 - Thespian's name
+        """Nothing: a child's end is told by `Children`, once."""
+
+    def h_EndpointConnected(self, envelope: Any) -> bool:  # noqa: N802 - Thespian's name
+        """Ignore: a child is reachable from the moment it is forked."""
+        return True
+
+
+class Admin(_Core, ThespianAdmin):  # type: ignore[misc]
+    """The admin of an actor system on this base."""
+
+    def __init__(self, transport: Transport, address: Any, capabilities: Any, log_definitions: Any) -> None:
+        super().__init__(transport, address, capabilities, log_definitions, None)
+        self._begin()
+        self._activate()
+
+    def confirm(self, starter: Any) -> None:
+        """Tell the process that started the system that it runs."""
+        self.transport.scheduleTransmit(None, TransmitIntent(starter, EndpointConnected(0)))
+
+    def h_LogRecord(self, envelope: Any) -> bool:  # noqa: N802 - Thespian's name
+        """Log here what an actor of another system sent."""
+        logging.getLogger(envelope.message.name).handle(envelope.message)
+        return True
+
+
+class Manager(_Core, ActorManager):  # type: ignore[misc]
+    """What runs an actor in a process of its own."""
+
+    def __init__(self, transport: Transport, given: tuple[Any, ...], parent: Any) -> None:
+        child_class, name, source_hash, source, parent_address, requirements = given
+        super().__init__(
+            child_class, name, transport, source_hash, source, parent_address, parent._adminAddr,
+            requirements, parent.capabilities, None, parent.logdefs,
+        )  # fmt: skip
+        self._begin()
+
+    def _handleOneMessage(self, envelope: Any) -> Any:  # noqa: N802 - Thespian's name
+        message = envelope.message
+        if isinstance(message, (ActorSystemMessage, logging.LogRecord)) or getattr(self, "_exiting", False):
+            return super()._handleOneMessage(envelope)
+        try:
+            result = self.actorInst.receiveMessage(message, envelope.sender)
+        except Exception:  # noqa: BLE001 - stock handling: the actor gets the message once more
+            return super()._handleOneMessage(envelope)
+        self.transport.set_watch(getattr(result, "filenos", ()))
+        return True
+
+    def _sayGoodbye(self) -> None:  # noqa: N802 - Thespian's name
+        """Nothing: the parent sees the process end."""
+
+
+def quiet_thespian() -> None:
+    """Keep Thespian from writing its own log file below the temporary directory."""
+    thesplog_control(logging.CRITICAL + 1, False, 0)  # noqa: FBT003
+
+
+def _run_actor(parent: Any, birth: Birth, given: tuple[Any, ...]) -> int:
+    transport = Transport(birth)
+    manager = Manager(transport, given, parent)
+    if birth.resident is not None:
+        birth.resident.enter(manager)
+    else:
+        die_with_parent(parent.transport.pid)
+        _start_plain(manager, given[0])
+    manager.run()
+    transport.close()
+    return getattr(birth.resident, "status", 0)
+
+
+def _start_plain(manager: Manager, child_class: Any) -> None:
+    set_title(getattr(child_class, "__name__", str(child_class)).rpartition(".")[2])
+    signal.signal(signal.SIGINT, lambda *_: None)
+    stop = partial(manager.transport.interrupt_wait, signal_shutdown=True)
+    manager.transport.loop.add_signal_handler(signal.SIGTERM, stop)
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        faulthandler.enable()
+    if manager.logdefs:
+        logging.config.dictConfig(manager.logdefs)

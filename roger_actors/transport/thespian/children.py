@@ -1,0 +1,140 @@
+"""Forking children and learning of their ends: each death once, with its status or signal.
+
+A child is watched through its pidfd, which cannot miss a death however many come together. After
+any fork, a job's included, the child lets go of every descriptor and signal route of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import gc
+import os
+import selectors
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+from roger_actors.transport.base import HostExit
+from roger_actors.transport.thespian.linux import blank_inherited, reap
+
+CRASHED = 70
+"""Exit status of a process whose own code raised where nobody could answer it."""
+
+_ROUTED = (signal.SIGTERM, signal.SIGINT)
+
+_let_go: list[Callable[[], None]] = []
+"""What this process must drop in a forked child."""
+
+
+def in_forked_child(drop: Callable[[], None]) -> None:
+    """Register what a forked child must let go of, whoever forks it; a fork empties the list."""
+    _let_go.append(drop)
+
+
+def _after_fork() -> None:
+    # The wake-up descriptor and asyncio's handlers would send the child's signals to the parent's
+    # loop (Python 3.12 resets the descriptor itself), and a terminated child would not end.
+    if not _let_go:
+        return
+    with contextlib.suppress(ValueError):
+        signal.set_wakeup_fd(-1)
+        for number in _ROUTED:
+            signal.signal(number, signal.SIG_DFL)
+    for drop in _let_go:
+        drop()
+    _let_go.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return a new asyncio loop whose poller does not reach forked children."""
+    selector = selectors.DefaultSelector()
+    loop = asyncio.SelectorEventLoop(selector)
+    in_forked_child(selector.close)
+    return loop
+
+
+class Children:
+    """The child processes of this one.
+
+    Args:
+        loop: Where deaths are told.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._watched: dict[int, int] = {}
+        in_forked_child(self._abandon)
+
+    def __contains__(self, pid: int) -> bool:
+        return pid in self._watched
+
+    def __iter__(self) -> object:
+        return iter(self._watched)
+
+    def fork(self, body: Callable[[], int], on_exit: Callable[[int, HostExit], None], keep: int) -> int:
+        """Fork a child that runs `body` and ends with the status it returns.
+
+        Args:
+            body: Runs in the child; it must set up its own loop and sockets.
+            on_exit: Called on the loop, once, with the process id and how it ended.
+            keep: The one descriptor, beside the standard ones, that the child gets.
+
+        Returns:
+            The child's process id.
+        """
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ROUTED)
+        pid = os.fork()
+        if not pid:
+            _run(body, keep)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ROUTED)
+        self.watch(pid, on_exit)
+        return pid
+
+    def watch(self, pid: int, on_exit: Callable[[int, HostExit], None]) -> None:
+        """Tell `on_exit` once when a child has ended."""
+        fd = self._watched[pid] = os.pidfd_open(pid)
+        self._loop.add_reader(fd, self._ended, pid, on_exit)
+
+    def _ended(self, pid: int, on_exit: Callable[[int, HostExit], None]) -> None:
+        how = reap(pid)
+        if how is None:
+            return
+        fd = self._watched.pop(pid)
+        self._loop.remove_reader(fd)
+        os.close(fd)
+        on_exit(pid, how)
+
+    def _abandon(self) -> None:
+        for fd in self._watched.values():
+            os.close(fd)
+        self._watched.clear()
+
+
+def _run(body: Callable[[], int], keep: int) -> None:
+    # The child runs and ends inside the frames of its parent's loop: nothing may return into them.
+    status = CRASHED
+    try:
+        asyncio._set_running_loop(None)  # noqa: SLF001 - documented for authors of event loops
+        atexit._clear()  # noqa: SLF001 - the parent's handlers are not ours
+        gc.freeze()
+        blank_inherited(keep)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ROUTED)
+        status = body()
+        atexit._run_exitfuncs()  # noqa: SLF001 - os._exit skips what the child has registered
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else CRASHED
+    except BaseException:  # noqa: BLE001 - the last frame of a process: print and end
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status & 0xFF)

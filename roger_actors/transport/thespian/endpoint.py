@@ -1,0 +1,269 @@
+"""A host's view of its node: frames out and in, and the deaths of other hosts.
+
+The root tells every host, on the connection that carries its frames too, which hosts there are
+(with their process ids, so that a connection's sender is known from the kernel and not from what
+it says) and which have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import msgspec
+
+from roger_actors.errors import TransportDown, Undeliverable
+from roger_actors.transport.base import ROOT, HostExit, HostId, Role
+from roger_actors.transport.thespian.children import CRASHED
+from roger_actors.transport.thespian.hub import Hub
+from roger_actors.transport.thespian.link import CONTROL, FRAME, SIZE, Link
+from roger_actors.transport.thespian.linux import adopt_orphans, die_with_parent, set_title
+from roger_actors.transport.thespian.transport import ADMIN, Transport
+
+TERMINATED = 128 + signal.SIGTERM
+"""Exit status of a host that was asked by SIGTERM to end and whose role did not decide otherwise."""
+
+encode = msgspec.msgpack.encode
+decode: Callable[[bytes], Any] = msgspec.msgpack.decode
+
+
+@attrs.define
+class Entry:
+    """What is known of a live host."""
+
+    role: str
+    pid: int
+
+
+def socket_name(host: int) -> str:
+    """Return the file name of a host's socket."""
+    return f"h{host}"
+
+
+class HostEndpoint:
+    """The `Endpoint` of a host, made in the root and entered in the forked child.
+
+    Args:
+        node: The node's name.
+        host: This host.
+        role: What it runs.
+        args: Given to the role's `main`.
+        table: The hosts alive when this one was forked, itself not among them.
+    """
+
+    def __init__(self, node: str, host: HostId, role: Role, args: bytes, table: dict[int, Entry]) -> None:
+        self.node = node
+        self.host = host
+        self.role = role.name
+        self.status = 0
+        self.on_host_down: Callable[[HostId, HostExit], None] = _ignore_down
+        self.on_request: Callable[[bytes, Callable[[bytes], None]], None] = _refuse
+        self.on_terminate: Callable[[], None] = self._terminate
+        self.socket_name = socket_name(host)
+        self._role = role
+        self._args = args
+        self._table = table
+        self._newest = max([host, *table])
+        self._links: dict[int, Link] = {}
+
+    # --- entering -------------------------------------------------------------------------------
+
+    def enter(self, manager: Any) -> None:
+        """In the new process: take its loop and connections, and run the role's `main`."""
+        self._take(manager)
+        self._start_process()
+        self._role.main(self, self._args)
+
+    def _take(self, manager: Any) -> None:
+        self._transport: Transport = manager.transport
+        self.loop: asyncio.AbstractEventLoop = self._transport.loop
+        self._hub: Hub = self._transport.hub
+        self._directory = os.path.dirname(self._hub.path)
+        self._self = _OwnLink(self.host)
+
+    def _start_process(self) -> None:
+        if self.host != ROOT:
+            die_with_parent(self._table[ROOT].pid)
+        if self._role.own_session:
+            os.setsid()
+        adopt_orphans()
+        set_title(f"{self.role}.{self.host}")
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, ValueError):
+                stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            faulthandler.enable()
+        # Not SIG_IGN: that would be inherited by every program a job starts.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        self.loop.add_signal_handler(signal.SIGTERM, lambda: self.on_terminate())
+
+    @property
+    def on_frame(self) -> Callable[[HostId, bytes], None]:
+        """Called on the loop with (sender, frame)."""
+        return self._hub.on_frame
+
+    @on_frame.setter
+    def on_frame(self, callback: Callable[[HostId, bytes], None]) -> None:
+        self._hub.on_frame = callback
+
+    # --- the contract ---------------------------------------------------------------------------
+
+    def send(self, to: HostId, frame: bytes) -> None:
+        """Queue a frame for another host; see `Endpoint.send`.
+
+        Raises:
+            Undeliverable: The frame is larger than half a gigabyte.
+        """
+        link = self._links.get(to)
+        if link is None or link.fd < 0:
+            link = self._reach(to, frame)
+            if link is None:
+                return
+        if len(frame) > SIZE:
+            raise Undeliverable(type="bytes", detail=f"{len(frame)} bytes; a frame may have {SIZE}")
+        self._hub.send(link, FRAME, frame)
+
+    def _reach(self, to: int, frame: bytes) -> Link | None:
+        if to == self.host:
+            self._hub.inbox.append((self._self, FRAME, frame))
+            self._hub.deliver_soon()
+            return None
+        # A host newer than the newest known has a socket already: it is made before the fork.
+        link = self._hub.link_to(f"{self._directory}/{socket_name(to)}") if self._may_live(to) else None
+        if link is not None:
+            link.host = to
+            link.trusted = to == ROOT
+            self._links[to] = link
+        return link
+
+    def _may_live(self, host: int) -> bool:
+        return host in self._table or host > self._newest
+
+    def role_of(self, host: HostId) -> str | None:
+        """Return the role of a live host, None for one that is unknown or dead."""
+        if host == self.host:
+            return self.role
+        entry = self._table.get(host)
+        return entry.role if entry is not None else None
+
+    def start_host(self, role: str, args: bytes) -> HostId:
+        """Refuse: only the root host starts hosts."""
+        raise TransportDown(node=self.node, detail=f"host {self.host} is not the root host and cannot start hosts")
+
+    def kill_host(self, host: HostId) -> None:
+        """Refuse: only the root host kills hosts."""
+        raise TransportDown(node=self.node, detail=f"host {self.host} is not the root host and cannot kill hosts")
+
+    def os_pid(self, host: HostId) -> int | None:
+        """Return a live host's OS process id."""
+        if host == self.host:
+            return os.getpid()
+        entry = self._table.get(host)
+        return entry.pid if entry is not None else None
+
+    def stop(self, status: int = 0) -> None:
+        """End this host after what was queued has been sent."""
+        self.status = status
+        self._transport.abort_run(drain=True)
+
+    def _terminate(self) -> None:
+        self.stop(TERMINATED)
+
+    def crash(self, error: BaseException) -> None:
+        """End this host because its own code raised where nobody could answer it."""
+        logging.getLogger(__name__).critical("host %d (%s) crashed", self.host, self.role, exc_info=error)
+        self.stop(CRASHED)
+
+    # --- what the hub sees ----------------------------------------------------------------------
+
+    def on_hello(self, link: Link) -> bool | None:
+        """Compare what a connection says with what the kernel and the root say of its process."""
+        directory, name = os.path.split(link.path or "")
+        if directory != self._directory:
+            return False
+        if name == ADMIN:
+            link.trusted = self._is_admin(link)
+            return link.trusted
+        if not name.startswith("h") or not name[1:].isdigit():
+            return False
+        return self._is_host(link, int(name[1:]))
+
+    def _is_admin(self, link: Link) -> bool:
+        return False
+
+    def _is_host(self, link: Link, host: int) -> bool | None:
+        entry = self._table.get(host)
+        if entry is None:
+            return None if host > self._newest else False
+        if entry.pid != link.pid:
+            return False
+        link.host = host
+        link.trusted = host == ROOT
+        self._links.setdefault(host, link)
+        return True
+
+    def on_message(self, link: Link, kind: int, data: bytes) -> None:
+        """Obey the root."""
+        if kind != CONTROL or not link.trusted:
+            return
+        word, *rest = decode(data)
+        if word == "up":
+            host, role, pid = rest
+            self._host_up(host, Entry(role, pid))
+        elif word == "down":
+            host, number, status = rest
+            self._host_down(host, HostExit(number, status))
+        elif word == "ping":
+            self.tell(link, "pong", *rest)
+
+    def tell(self, link: Link, *word: Any) -> None:
+        """Send the transport's own word."""
+        self._hub.send(link, CONTROL, encode(word))
+
+    def _host_up(self, host: int, entry: Entry) -> None:
+        self._table[host] = entry
+        self._newest = max(self._newest, host)
+        self._hub.recognise()
+
+    def _host_down(self, host: int, how: HostExit) -> None:
+        entry = self._table.pop(host, None)
+        if entry is None:
+            return
+        self._hub.drain(f"{self._directory}/{socket_name(host)}", entry.pid)
+        self._links.pop(host, None)
+        # Behind the frames that were just read.
+        self._hub.post(lambda: self.on_host_down(HostId(host), how))
+
+    def on_closed(self, link: Link) -> None:
+        """Tell the root that a host has closed its connection, unless it is dead anyway."""
+        if link.host is None:
+            return
+        self._links.pop(link.host, None)
+        if link.host == ROOT:
+            return
+        root = self._hub.link_to(f"{self._directory}/{socket_name(ROOT)}")
+        if root is not None:
+            self.tell(root, "lost", link.host)
+
+
+class _OwnLink:
+    """Stands for the sender of what a host sends to itself."""
+
+    def __init__(self, host: int) -> None:
+        self.host = host
+
+
+def _ignore_down(host: HostId, how: HostExit) -> None:
+    """Take no notice: what a role that sets no `on_host_down` does."""
+
+
+def _refuse(frame: bytes, answer: Callable[[bytes], None]) -> None:
+    """Answer nothing: what a role that sets no `on_request` does."""

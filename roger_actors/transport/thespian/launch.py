@@ -1,0 +1,168 @@
+"""The first process of a node: executed by the starter, it becomes the Thespian admin.
+
+It is executed rather than forked, so that nothing of the service (threads, locks, descriptors)
+comes with it. What it is to start arrives on its standard input, from the starter and nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from roger_actors.transport.base import ROOT, HostExit
+from roger_actors.transport.thespian.actors import Admin, quiet_thespian
+from roger_actors.transport.thespian.endpoint import decode, encode, socket_name
+from roger_actors.transport.thespian.link import CONTROL, Link
+from roger_actors.transport.thespian.linux import adopt_orphans, kill, raise_file_limit, set_title, sweep
+from roger_actors.transport.thespian.root import RootEndpoint
+from roger_actors.transport.thespian.run_directory import RunDirectory, remove
+from roger_actors.transport.thespian.transport import ADMIN, Birth, Transport, listen
+
+STOP_LIMIT = 5.0
+"""Seconds that the root has to end the node before the admin does it by force."""
+
+
+@attrs.frozen
+class NodeOrder:
+    """What the starter wants of a new admin.
+
+    Attributes:
+        node: The node's name.
+        directory: Its run directory.
+        roles: `module:attribute` of the table of roles.
+        root_args: Given to the root role's `main`.
+        starter: The starter's process id.
+        die_with_starter: Whether the node ends when the starter does.
+        status: Descriptor on which the starter waits for the node.
+        lock: Descriptor that holds the run directory's lock.
+    """
+
+    node: str
+    directory: str
+    roles: str
+    root_args: bytes
+    starter: int
+    die_with_starter: bool
+    status: int
+    lock: int
+
+
+def main() -> None:
+    """Take the order from standard input and carry it out."""
+    order = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the process that executed this one
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    raise_file_limit()
+    quiet_thespian()
+    order.carry_out() if hasattr(order, "carry_out") else run_node(order)
+
+
+def run_node(order: NodeOrder) -> None:
+    """Be the admin of a node until it ends."""
+    set_title("node." + order.node)
+    adopt_orphans()
+    os.set_inheritable(order.status, False)
+    os.set_inheritable(order.lock, False)
+    directory = RunDirectory(Path(order.directory), order.lock)
+    resident = AdminResident(order, directory)
+    listener = listen(f"{order.directory}/{ADMIN}")
+    capabilities = {"Unix Dir": order.directory}
+    transport = Transport(Birth(listener, None, None, Transport.getAdminAddr(capabilities), resident))
+    admin = Admin(transport, transport.myAddress, capabilities, None)
+    resident.enter(admin)
+    admin.run()
+    while not sweep():
+        pass
+    remove(directory.path)
+    os._exit(resident.status)
+
+
+class AdminResident:
+    """What an admin does for its node: start the root, watch root and starter, clean up.
+
+    Args:
+        order: What was asked for.
+        directory: The node's run directory, locked.
+    """
+
+    def __init__(self, order: NodeOrder, directory: RunDirectory) -> None:
+        self.status = 0
+        self._order = order
+        self._directory = directory
+        self._root: int | None = None
+
+    def enter(self, manager: Any) -> None:
+        """Watch the starter and fork the root."""
+        self._transport: Transport = manager.transport
+        self._transport.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        if self._order.die_with_starter:
+            self._watch_starter()
+        root = RootEndpoint(self._order.node, self._order.roles, self._order.root_args)
+        self._root = manager.start_resident(root, self._root_ended)
+        self._directory.describe({"node": self._order.node, "admin": os.getpid(), "root": self._root})
+
+    def _watch_starter(self) -> None:
+        try:
+            fd = os.pidfd_open(self._order.starter)
+        except ProcessLookupError:
+            self._transport.loop.call_soon(self._force)
+            return
+        self._transport.loop.add_reader(fd, self._force)
+        if os.getppid() != self._order.starter:
+            self._transport.loop.call_soon(self._force)
+
+    def _stop(self) -> None:
+        link = self._transport.hub.link_to(f"{self._order.directory}/{socket_name(ROOT)}")
+        if link is not None:
+            self._transport.hub.send(link, CONTROL, encode(("stop",)))
+        self._transport.loop.call_later(STOP_LIMIT, self._force)
+
+    def _force(self) -> None:
+        # A dead root is noticed like any other, and what it leaves is swept then.
+        if self._root is not None:
+            kill(self._root)
+
+    def _root_ended(self, pid: int, how: HostExit) -> None:
+        self._root = None
+        self.status = how.status if how.status is not None else 128 + (how.signal or 0)
+        self._report(error=f"the root host ended: {how}")
+        self._transport.abort_run()
+
+    def _report(self, **about: Any) -> None:
+        if self._order.status >= 0:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._order.status, json.dumps(about).encode() + b"\n")
+            os.close(self._order.status)
+            self._order = attrs.evolve(self._order, status=-1)
+
+    # --- what the hub sees ----------------------------------------------------------------------
+
+    def on_hello(self, link: Link) -> bool | None:
+        """Know the root by its process id; anybody else of this user may ask for a stop."""
+        link.trusted = link.pid == self._root
+        return link.trusted or not link.path
+
+    def on_message(self, link: Link, kind: int, data: bytes) -> None:
+        """Hear the root's reports, and requests to stop."""
+        if kind != CONTROL:
+            return
+        word, *rest = decode(data)
+        if word == "stop":
+            self._stop()
+        elif link.trusted and word == "ready":
+            self._report(ready=True)
+        elif link.trusted and word == "failed":
+            self._report(error=rest[0])
+
+    def on_closed(self, link: Link) -> None:
+        """Nothing: the root's end is seen through its pidfd."""

@@ -1,0 +1,148 @@
+"""What the transport asks of Linux beyond Python's standard library: prctl, pidfds, descendants.
+
+Every function here is one fact about the kernel with a name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import socket
+import struct
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+
+from roger_actors.transport.base import HostExit
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
+_libc = ctypes.CDLL(None, use_errno=True)
+_ucred = struct.Struct("3i")
+
+
+def peer_of(sock: socket.socket) -> tuple[int, int]:
+    """Return the OS process id and the user id at the other end of a Unix socket."""
+    pid, uid, _ = _ucred.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _ucred.size))
+    return pid, uid
+
+
+def die_with_parent(parent: int) -> None:
+    """Let the kernel SIGKILL this process when the thread that forked it ends.
+
+    Args:
+        parent: The parent's process id; if it is gone already, this process ends at once.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def set_title(title: str) -> None:
+    """Name this process in `ps` and `top`; fifteen characters are kept."""
+    _libc.prctl(_PR_SET_NAME, title.encode()[:15], 0, 0, 0)
+
+
+def raise_file_limit(wanted: int = 65536) -> None:
+    """Raise the soft limit of open files to what this user may have, `wanted` at most."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def blank_inherited(keep: int) -> None:
+    """Point every descriptor above the standard ones at /dev/null, except `keep`.
+
+    The numbers stay taken: a forked child still has the parent's objects in its memory, and one of
+    those that closes its descriptor later must not close what has got the same number since.
+    """
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for entry in os.listdir("/proc/self/fd"):
+        fd = int(entry)
+        if fd > 2 and fd not in (keep, null):  # noqa: PLR2004 - the standard ones are 0, 1 and 2
+            with contextlib.suppress(OSError):
+                os.fstat(fd)
+                os.dup2(null, fd, inheritable=False)
+    os.close(null)
+
+
+def reap(pid: int) -> HostExit | None:
+    """Collect a child that has ended; None while it lives.
+
+    Raises:
+        ChildProcessError: It is no child of this process, or has been collected already.
+    """
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+    if found is None:
+        return None
+    if found.si_code == os.CLD_EXITED:
+        return HostExit(status=found.si_status)
+    return HostExit(signal=found.si_status)
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process that may be gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def kill_group(leader: int) -> None:
+    """SIGKILL every process of a group that may be gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", "rb") as stat:
+                fields = stat.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        yield int(entry), int(fields[1])
+
+
+def descendants(of: int, spare: Collection[int] = ()) -> list[int]:
+    """Return the processes below `of`, parents before children.
+
+    Args:
+        of: A process id.
+        spare: Process ids that are left out together with everything below them.
+    """
+    children: dict[int, list[int]] = defaultdict(list)
+    for pid, parent in _parents():
+        children[parent].append(pid)
+    found: list[int] = []
+    queue = [of]
+    while queue:
+        below = [pid for pid in children[queue.pop()] if pid not in spare]
+        found += below
+        queue += below
+    return found
+
+
+def sweep(spare: Collection[int] = ()) -> bool:
+    """SIGKILL and collect everything below this process but `spare` and what is below them.
+
+    Returns:
+        Whether nothing was left to kill. Call again until it is so: a killed process's children
+        become children of this process a moment later.
+    """
+    below = descendants(os.getpid(), spare)
+    for pid in below:
+        kill(pid)
+    for pid in below:
+        with contextlib.suppress(ChildProcessError):
+            reap(pid)
+    return not below

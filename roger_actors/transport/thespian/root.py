@@ -1,0 +1,209 @@
+"""The root host: forks and kills hosts, knows which live, and tells every host who has ended.
+
+The root's process is the parent of all hosts, so that it learns how each ended, and the adopter of
+what they leave behind: whenever a host has ended, everything below this process that is no host
+belongs to a dead one and is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import traceback
+from functools import partial
+from typing import Any
+
+from roger_actors.transport.base import ROOT, HostExit, HostId, Role, Roles
+from roger_actors.transport.thespian.endpoint import Entry, HostEndpoint, decode, socket_name
+from roger_actors.transport.thespian.linux import kill, kill_group, sweep
+from roger_actors.transport.thespian.link import CONTROL, REQUEST, RESPONSE, Link
+from roger_actors.transport.thespian.transport import ADMIN, Transport
+
+SWEEP_AGAIN = 0.01
+"""Seconds between looks at what a dead host has left behind, until nothing is."""
+
+GRACE = 0.5
+"""Seconds that hosts have to end by themselves when the root stops."""
+
+SUSPICION = 1.0
+"""Seconds until a host that has cut its connections, but lives, is killed."""
+
+_log = logging.getLogger(__name__)
+
+
+def load_roles(spec: str) -> Roles:
+    """Import a table of roles from `module:attribute`."""
+    module, _, attribute = spec.partition(":")
+    roles: Roles = getattr(importlib.import_module(module), attribute)
+    return roles
+
+
+def _no_main(endpoint: object, args: bytes) -> None:
+    """Stand in until the table of roles has been imported in the root's own process."""
+
+
+class RootEndpoint(HostEndpoint):
+    """The root host's `Endpoint`, made in the admin and entered in the forked root.
+
+    Args:
+        node: The node's name.
+        roles: `module:attribute` of what hosts may run, the role `root` among them.
+        args: Given to the root role's `main`.
+    """
+
+    def __init__(self, node: str, roles: str, args: bytes) -> None:
+        super().__init__(node, ROOT, Role("root", _no_main), args, {})
+        self._roles_at = roles
+        self._roles: Roles = {}
+        self._roles_of: dict[int, Role] = {}
+        self._sweeping = False
+        self._stopping = False
+        self._admin_pid = os.getpid()
+
+    def enter(self, manager: Any) -> None:
+        """In the new process: watch the admin, run the root's `main`, and say that the node is up."""
+        self._manager = manager
+        self._watch_admin(manager.transport)
+        self._take(manager)
+        try:
+            self._roles = load_roles(self._roles_at)
+            self._role = self._roles["root"]
+            super().enter(manager)
+        except Exception:
+            self._tell_admin("failed", traceback.format_exc())
+            self._hub.finish(GRACE)
+            raise
+        self._tell_admin("ready")
+
+    def _watch_admin(self, transport: Transport) -> None:
+        fd = os.pidfd_open(self._admin_pid)
+        transport.loop.add_reader(fd, self._perish)
+        if os.getppid() != self._admin_pid:
+            self._perish()
+
+    def _perish(self) -> None:
+        # The admin is dead, and with it whoever would clean up after this process.
+        while not sweep():
+            pass
+        os._exit(0)
+
+    def _tell_admin(self, *word: Any) -> None:
+        link = self._hub.link_to(f"{self._directory}/{ADMIN}")
+        if link is not None:
+            link.trusted = True
+            self.tell(link, *word)
+
+    # --- hosts ----------------------------------------------------------------------------------
+
+    def start_host(self, role: str, args: bytes) -> HostId:
+        """Fork a host of a known role; it can be sent to at once.
+
+        Raises:
+            KeyError: No such role.
+        """
+        chosen = self._roles[role]
+        host = HostId(self._newest + 1)
+        table = {int(ROOT): Entry(self.role, os.getpid()), **self._table}
+        resident = HostEndpoint(self.node, host, chosen, args, table)
+        pid = self._manager.start_resident(resident, partial(self._ended, host))
+        self._newest = host
+        self._announce("up", host, role, pid)
+        self._table[host] = Entry(role, pid)
+        self._roles_of[host] = chosen
+        return host
+
+    def kill_host(self, host: HostId) -> None:
+        """SIGKILL a host and, where it leads a session, everything in its process group."""
+        entry = self._table.get(host)
+        if entry is None:
+            return
+        if self._roles_of[host].own_session:
+            kill_group(entry.pid)
+        kill(entry.pid)
+
+    def _announce(self, *word: Any) -> None:
+        for host in self._table:
+            link = self._links.get(host) or self._reach(HostId(host), b"")
+            if link is not None and link.fd >= 0:
+                self.tell(link, *word)
+
+    def _ended(self, host: HostId, pid: int, how: HostExit) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._directory}/{socket_name(host)}")
+        self._host_down(host, how)
+        self._announce("down", host, how.signal, how.status)
+        del self._roles_of[host]
+        if not self._sweeping:
+            self._sweeping = True
+            self.loop.call_soon(self._sweep)
+        if self._stopping and not self._table:
+            super().stop(self.status)
+
+    def _sweep(self) -> None:
+        if sweep(spare={entry.pid for entry in self._table.values()}):
+            self._sweeping = False
+        else:
+            self.loop.call_later(SWEEP_AGAIN, self._sweep)
+
+    def _suspect(self, host: int) -> None:
+        if host in self._table:
+            _log.warning("host %d (%s) has closed its connections; killing it", host, self._table[host].role)
+            self.kill_host(HostId(host))
+
+    # --- what the hub sees ----------------------------------------------------------------------
+
+    def _is_admin(self, link: Link) -> bool:
+        return link.pid == self._admin_pid
+
+    def on_hello(self, link: Link) -> bool | None:
+        """Let a process of the same user in that is no host: it may ask, and no more."""
+        return True if not link.path else super().on_hello(link)
+
+    def on_message(self, link: Link, kind: int, data: bytes) -> None:
+        """Take requests from outside, the admin's word and the hosts' answers."""
+        if kind == REQUEST:
+            self.on_request(data[4:], partial(self._answer, link, data[:4]))
+        elif kind == CONTROL:
+            word, *rest = decode(data)
+            if link.trusted and word == "stop":
+                self.stop()
+            elif link.trusted and word == "ping":
+                self.tell(link, "pong", *rest)
+            elif link.host is not None and word == "lost":
+                self.loop.call_later(SUSPICION, self._suspect, *rest)
+
+    def _answer(self, link: Link, number: bytes, frame: bytes) -> None:
+        if link.fd >= 0:
+            self._hub.send(link, RESPONSE, number + frame)
+
+    def on_closed(self, link: Link) -> None:
+        """Watch a host that has closed its connection: one that lives on is of no use."""
+        if link.host is not None:
+            self._links.pop(link.host, None)
+            self.loop.call_later(SUSPICION, self._suspect, link.host)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def stop(self, status: int = 0) -> None:
+        """End every host, then this process, and with it the node.
+
+        Args:
+            status: The exit status of the node's processes that end by themselves.
+        """
+        if self._stopping:
+            return
+        self.status, self._stopping = status, True
+        if not self._table:
+            super().stop(status)
+            return
+        self._hub.flush()
+        for entry in self._table.values():
+            kill(entry.pid, signal.SIGTERM)
+        self.loop.call_later(GRACE, self._kill_all)
+
+    def _kill_all(self) -> None:
+        for host in list(self._table):
+            self.kill_host(HostId(host))

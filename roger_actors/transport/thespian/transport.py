@@ -1,0 +1,427 @@
+"""Thespian's transport interface over a hub: what a system base must bring to Thespian.
+
+`run` is the process's event loop. In the processes of an actor system that is asyncio; in a
+process that merely talks to one it is a small poller, because that process may have an asyncio
+loop of its own running in the same thread.
+
+Source:
+    Thespian `thespian.system.transport`, of which this implements what the core calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import pickle
+import socket
+import threading
+from collections import deque
+from typing import Any, Protocol
+
+import attrs
+from thespian.actors import ActorAddress, ActorExitRequest, WakeupMessage
+from thespian.system.addressManager import ActorLocalAddress, CannotPickleAddress
+from thespian.system.messages.convention import CONV_ADDR_IPV4_CAPABILITY
+from thespian.system.timing import ExpirationTimer, timePeriodSeconds
+from thespian.system.transport import (
+    ExternalInterfaceTransportInit,
+    ReceiveEnvelope,
+    SendStatus,
+    Thespian__Run_Expired,
+    Thespian__Run_HandlerResult,
+    Thespian__Run_Terminated,
+    Thespian__UpdateWork,
+    TransmitOnly,
+)
+
+from roger_actors.transport.thespian.address import UnixAddress
+from roger_actors.transport.thespian.children import Children, in_forked_child, new_loop
+from roger_actors.transport.thespian.hub import Hub
+from roger_actors.transport.thespian.link import LOCAL, PICKLE, Link
+from roger_actors.transport.thespian.poll_loop import PollLoop
+from roger_actors.transport.thespian.run_directory import system_directory
+
+ADMIN = "admin"
+"""File name of the admin's socket in a run directory."""
+
+DRAIN = 7.0
+"""Seconds that a process which ends waits for its last messages to leave."""
+
+_serials = itertools.count()
+
+
+def listen(path: str) -> socket.socket:
+    """Return a socket that listens at `path`; whoever connects before its owner runs just waits."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(4096)
+    return listener
+
+
+@attrs.frozen
+class Birth:
+    """What a parent gives to the process it starts: its place, before it runs.
+
+    Attributes:
+        listener: Bound and listening, so that the child can be sent to at once.
+        instance: Thespian's number or address of the child in its parent.
+        parent: The parent's address, None for the admin.
+        admin: The admin's address.
+        resident: What the child becomes part of; None for an actor of a plain system.
+    """
+
+    listener: socket.socket
+    instance: Any
+    parent: Any
+    admin: Any
+    resident: Resident | None = None
+
+    @property
+    def addrInst(self) -> Any:  # noqa: N802 - Thespian's name
+        """Thespian's number of the child in its parent."""
+        return self.instance
+
+    @property
+    def address(self) -> Any:
+        """The child's address."""
+        return ActorAddress(UnixAddress(self.listener.getsockname()))
+
+
+class Resident(Protocol):
+    """What answers for everything on the wire that is not Thespian's."""
+
+    def enter(self, manager: Any) -> None:
+        """In the new process: begin, before its loop runs."""
+
+    def on_hello(self, link: Link) -> bool | None:
+        """Say whether a connection is who it says it is."""
+
+    def on_message(self, link: Link, kind: int, data: bytes) -> None:
+        """Take one frame that is neither Thespian's nor for `on_frame`."""
+
+    def on_closed(self, link: Link) -> None:
+        """Learn that a peer has closed its connection."""
+
+
+class Stranger:
+    """The resident of a plain actor system: everybody of this user may send actor messages."""
+
+    def enter(self, manager: Any) -> None:
+        """Begin with nothing."""
+
+    def on_hello(self, link: Link) -> bool | None:
+        """Trust the sender's name; the kernel has told that it is the same user."""
+        link.trusted = True
+        return True
+
+    def on_message(self, link: Link, kind: int, data: bytes) -> None:
+        """Ignore what only a node's processes know."""
+
+    def on_closed(self, link: Link) -> None:
+        """Leave it to Thespian to notice."""
+
+
+class Transport:
+    """One process's transport, as Thespian makes it; see the module.
+
+    Args:
+        init: How this process came to be: from outside, born of a parent, or a clone.
+        args: Capabilities, log definitions and context from outside; the admin's address for a clone.
+    """
+
+    def __init__(self, init: Any, *args: Any) -> None:
+        self.resident: Resident = Stranger()
+        self.children: Children
+        if isinstance(init, Birth):
+            self._born(init)
+        else:
+            outside = isinstance(init, ExternalInterfaceTransportInit)
+            self._adminAddr = self.getAdminAddr(args[0]) if outside else args[0]
+            directory = os.path.dirname(self._adminAddr.addressDetails.path)
+            self._listener = listen(f"{directory}/c{os.getpid()}.{next(_serials)}")
+            self.loop: Any = PollLoop()
+        self.hub = Hub(self.loop, self._listener, self)
+        self.myAddress = ActorAddress(UnixAddress(self.hub.path))
+        self._handler: Any = None
+        self._result: Any = None
+        self._abort: bool | None = None
+        self._finished: deque[tuple[Any, bool]] = deque()
+        self._wakeups: dict[int, tuple[float, Any]] = {}
+        self._watched: set[int] = set()
+        self._thread: int | None = None
+        self._birth_number = itertools.count()
+        self.next_resident: Resident | None = None
+        self.closed = False
+        self.pid = os.getpid()
+        in_forked_child(self._abandon)
+
+    def _born(self, birth: Birth) -> None:
+        self._adminAddr = birth.admin
+        self._listener = birth.listener
+        self.loop = new_loop()
+        asyncio.set_event_loop(self.loop)
+        self.children = Children(self.loop)
+        if birth.resident is not None:
+            self.resident = birth.resident
+
+    def close(self) -> None:
+        """Close every connection and remove this process's socket."""
+        if self.closed:
+            return
+        self.closed = True
+        self.hub.finish(DRAIN)
+        self.hub.close()
+        if isinstance(self.loop, PollLoop):
+            self.loop.close()
+
+    def _abandon(self) -> None:
+        self.closed = True
+        self.hub.abandon()
+
+    # --- addresses ------------------------------------------------------------------------------
+
+    @staticmethod
+    def getAdminAddr(capabilities: Any) -> Any:  # noqa: N802 - Thespian's name
+        """Return the admin's address in the directory that the capabilities name."""
+        return ActorAddress(UnixAddress(f"{system_directory(capabilities)}/{ADMIN}"))
+
+    @staticmethod
+    def getAddressFromString(spec: Any, adminRouting: bool = False) -> Any:  # noqa: N802, N803, FBT001, FBT002
+        """Return the admin's address for a path, a port or `host:port` on this machine."""
+        if isinstance(spec, str) and spec.startswith("/"):
+            return ActorAddress(UnixAddress(spec))
+        port = spec[1] if isinstance(spec, tuple) else str(spec).rpartition(":")[2]
+        return Transport.getAdminAddr({"Admin Port": port})
+
+    @staticmethod
+    def getConventionAddress(capabilities: Any) -> Any:  # noqa: N802 - Thespian's name
+        """Return the addresses of the convention's leaders, None without a convention."""
+        given = capabilities.get(CONV_ADDR_IPV4_CAPABILITY)
+        if not given:
+            return None
+        return [Transport.getAddressFromString(each) for each in (given if isinstance(given, list) else [given])]
+
+    @staticmethod
+    def probeAdmin(address: Any) -> bool:  # noqa: N802 - Thespian's name
+        """Say whether somebody listens at the admin's address."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(2)
+            try:
+                probe.connect(address.addressDetails.path)
+            except OSError:
+                return False
+        return True
+
+    def prepEndpoint(self, assigned: Any, capabilities: Any) -> Birth:  # noqa: N802 - Thespian's name
+        """Make a place for a child that is about to be forked."""
+        details = assigned.addressDetails
+        resident, self.next_resident = self.next_resident, None
+        directory = os.path.dirname(self.hub.path)
+        name = getattr(resident, "socket_name", None) or f"a{os.getpid()}.{next(_serials)}"
+        instance = details.addressInstanceNum if isinstance(details, ActorLocalAddress) else assigned
+        return Birth(listen(f"{directory}/{name}"), instance, self.myAddress, self._adminAddr, resident)
+
+    def connectEndpoint(self, endpoint: Birth) -> None:  # noqa: N802 - Thespian's name
+        """Close the parent's copy of what the child now owns."""
+        endpoint.listener.close()
+
+    def deadAddress(self, manager: Any, address: Any) -> None:  # noqa: N802 - Thespian's name
+        """Read what a dead child had sent, and remove its socket."""
+        path = getattr(address.addressDetails, "path", None)
+        if path is not None:
+            self.hub.drain(path, None)
+
+    def lostRemote(self, address: Any) -> None:  # noqa: N802 - Thespian's name
+        """Close the connections to another system's processes."""
+        self.hub.drop_where(lambda path: UnixAddress(path).isSameSystem(address))
+
+    def protectedFileNumList(self) -> list[int]:  # noqa: N802 - Thespian's name
+        """Nothing needs protection: a forked child closes what it must."""
+        return []
+
+    def childResetFileNumList(self) -> list[int]:  # noqa: N802 - Thespian's name
+        """Nothing is left to close: see `in_forked_child`."""
+        return []
+
+    def external_transport_clone(self) -> Transport:
+        """Return a second transport of this process, for another thread."""
+        return Transport(None, self._adminAddr)
+
+    def setAddressManager(self, manager: Any) -> None:  # noqa: N802 - Thespian's name
+        """Take Thespian's address manager; addresses of this base need none."""
+
+    def enableRXPauseFlowControl(self, enable: bool = True) -> None:  # noqa: N802, FBT001, FBT002
+        """Take no notice: the hub's back-pressure cannot lock two processes."""
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def scheduleTransmit(self, manager: Any, intent: Any, has_exclusive_flag: bool = False) -> None:  # noqa: N802, FBT001, FBT002
+        """Send what an intent describes and see to it that it ends once.
+
+        Raises:
+            CannotPickleAddress: The target's or a contained address is not known yet.
+        """
+        if manager is not None:
+            target, message = manager.prepMessageSend(intent.targetAddr, intent.message)
+            if message is SendStatus.DeadTarget:
+                intent.tx_done(SendStatus.Sent)
+                return
+            if target is None:
+                raise CannotPickleAddress(intent.targetAddr)
+            intent.changeTargetAddr(target)
+            intent.changeMessage(message)
+        path, message = intent.targetAddr.addressDetails.path, intent.message
+        if path == self.hub.path:
+            self._send_to_self(message)
+            intent.tx_done(SendStatus.Sent)
+            return
+        data = pickle.dumps(message, 5)
+        if self._thread is not None and self._thread != threading.get_ident():
+            self.loop.call_soon_threadsafe(self._transmit, path, data, intent)
+        else:
+            self._transmit(path, data, intent)
+
+    def _send_to_self(self, message: Any) -> None:
+        if isinstance(message, Thespian__UpdateWork):
+            return
+        if self._thread is not None and self._thread != threading.get_ident():
+            self.loop.call_soon_threadsafe(self.hub.post, message)
+        else:
+            self.hub.post(message)
+
+    def _transmit(self, path: str, data: bytes, intent: Any) -> None:
+        link = self.hub.link_to(path)
+        if link is None:
+            self.on_written([intent], delivered=False)
+            return
+        self.hub.send(link, PICKLE, data)
+        link.mark(intent)
+
+    def on_written(self, tokens: list[Any], delivered: bool) -> None:  # noqa: FBT001
+        """End the intents whose messages have left, or never will, in the loop's next turn."""
+        self._finished.extend((intent, delivered) for intent in tokens)
+        self.loop.call_soon(self._end_intents)
+
+    def _end_intents(self) -> None:
+        while self._finished:
+            intent, delivered = self._finished.popleft()
+            intent.tx_done(SendStatus.Sent if delivered else SendStatus.DeadTarget)
+        if self._abort is not None:
+            self._check_abort()
+
+    # --- receiving ------------------------------------------------------------------------------
+
+    def on_hello(self, link: Link) -> bool | None:
+        """Ask the resident."""
+        return self.resident.on_hello(link)
+
+    def on_closed(self, link: Link) -> None:
+        """Tell the resident."""
+        self.resident.on_closed(link)
+
+    def on_message(self, link: Link | None, kind: int, data: Any) -> None:
+        """Hand Thespian what is Thespian's and the resident the rest."""
+        if kind == LOCAL:
+            self._receive(self.myAddress, data)
+        elif link is not None and kind != PICKLE:
+            self.resident.on_message(link, kind, data)
+        elif link is not None and link.trusted:
+            if link.address is None:
+                link.address = ActorAddress(UnixAddress(link.path or ""))
+            self._receive(link.address, pickle.loads(data))  # noqa: S301 - trusted: see on_hello
+
+    def _receive(self, sender: Any, message: Any) -> None:
+        if callable(message):
+            message()
+            return
+        envelope = ReceiveEnvelope(sender, message)
+        if self._handler is None:
+            self._end(envelope)
+            return
+        result = self._handler(envelope)
+        if not result:
+            self._end(Thespian__Run_HandlerResult(result))
+
+    # --- running --------------------------------------------------------------------------------
+
+    def run(self, handler: Any, maximumDuration: Any = None) -> Any:  # noqa: N803 - Thespian's name
+        """Run the process's loop until the handler, a limit or `abort_run` ends it."""
+        seconds = None if maximumDuration is None else max(0.0, timePeriodSeconds(maximumDuration))
+        if handler is TransmitOnly or isinstance(handler, TransmitOnly):
+            self.hub.finish(DRAIN if seconds is None else seconds)
+            self._end_intents()
+            return self.hub.pending()
+        self._handler, self._result, self._abort = handler, None, None
+        timer = None if seconds is None else self.loop.call_later(seconds, self._end, Thespian__Run_Expired())
+        self.hub.paused = False
+        self.hub.deliver_soon()
+        self._thread = threading.get_ident()
+        try:
+            self.loop.run_forever()
+        finally:
+            self._thread = None
+            if timer is not None:
+                timer.cancel()
+        return self._result
+
+    def _end(self, result: Any) -> None:
+        if self._result is None:
+            self._result = result
+            self.hub.paused = True
+            self.loop.stop()
+
+    def abort_run(self, drain: bool = False) -> None:  # noqa: FBT001, FBT002
+        """End `run`; with `drain`, after everything queued has left."""
+        self._abort = drain
+        self.loop.call_soon(self._check_abort)
+
+    def _check_abort(self) -> None:
+        if self._abort and self.hub.pending():
+            self.hub.finish(DRAIN)
+            self.loop.call_soon(self._check_abort)
+            return
+        if self._abort is not None and not self._finished:
+            self._end(Thespian__Run_Terminated())
+
+    def interrupt_wait(self, signal_shutdown: bool = False, check_children: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Let an orderly shutdown begin; the deaths of children are seen through pidfds."""
+        if signal_shutdown:
+            self.hub.post(ActorExitRequest())
+
+    def addWakeup(self, timePeriod: Any, payload: Any) -> None:  # noqa: N802, N803 - Thespian's names
+        """Deliver a wake-up message after a while; several due together come in order."""
+        seconds = timePeriodSeconds(timePeriod)
+        number = next(self._birth_number)
+        self._wakeups[number] = (self._now() + seconds, payload)
+        self.loop.call_later(seconds, self._wake, number, WakeupMessage(timePeriod, payload))
+
+    def _wake(self, number: int, message: Any) -> None:
+        del self._wakeups[number]
+        self.hub.post(message)
+
+    def _now(self) -> float:
+        return float(self.loop.time())
+
+    def set_watch(self, filenos: list[int]) -> None:
+        """Tell the actor when one of these descriptors is readable."""
+        wanted = set(filenos)
+        for fd in self._watched - wanted:
+            self.loop.remove_reader(fd)
+        for fd in wanted - self._watched:
+            self.loop.add_reader(fd, self._watch_ready, fd)
+        self._watched = wanted
+
+    def _watch_ready(self, fd: int) -> None:
+        from thespian.actors import WatchMessage
+
+        self.loop.remove_reader(fd)
+        self._watched.discard(fd)
+        self.hub.post(WatchMessage([fd]))
+
+    def _updateStatusResponse(self, response: Any) -> None:  # noqa: N802 - Thespian's name
+        now = self._now()
+        response.addWakeups([(self.myAddress, ExpirationTimer(due - now)) for due, _ in self._wakeups.values()])
+        for link, kind, data in self.hub.inbox:
+            if kind == LOCAL:
+                response.addReceivedMessage(self.myAddress, self.myAddress, str(data))
