@@ -1,0 +1,71 @@
+"""Job classes by registered name."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+from roger_actors.errors import InvalidJob, UnknownJobClass
+from roger_actors.roger.job import Job
+from roger_actors.roger.registry import Registry
+
+
+class Square(Job):
+    def perform(self, args): ...
+
+
+class Named(Job):
+    job_name = "named"
+
+    def perform(self, args): ...
+
+
+@pytest.fixture
+def module(monkeypatch):
+    def put(name, **attributes):
+        made = types.ModuleType(name)
+        vars(made).update(attributes)
+        monkeypatch.setitem(sys.modules, name, made)
+        return name
+
+    return put
+
+
+def test_the_job_classes_of_the_listed_modules_are_known_by_name(module):
+    registry = Registry.load(
+        [module("one", Job=Job, Square=Square, number=7, int=int), module("two", Named=Named)]
+    )
+
+    assert registry.names == ["named", f"{__name__}.Square"]
+    assert registry.find("named") is Named
+
+
+def test_a_class_may_be_listed_twice(module):
+    assert len(Registry.load([module("one", A=Square, B=Square), module("two", C=Square)]).names) == 1
+
+
+def test_a_name_that_is_not_registered_is_refused_and_nothing_is_imported():
+    with pytest.raises(
+        UnknownJobClass, match=r"no job class is registered as 'antigravity.Fly' on this node"
+    ):
+        Registry([Square]).find("antigravity.Fly")
+    assert "antigravity" not in sys.modules
+
+
+def test_two_classes_of_one_name_are_refused_with_both_their_places():
+    other = type("Other", (Named,), {"job_name": "named"})
+
+    with pytest.raises(InvalidJob, match=r"named: .*Other and .*Named both have this name"):
+        Registry([Named, other])
+
+
+def test_a_module_without_jobs_is_refused(module):
+    with pytest.raises(InvalidJob, match="module empty: has no job class"):
+        Registry.load([module("empty", Job=Job)])
+
+
+def test_a_class_without_perform_cannot_be_registered():
+    with pytest.raises(InvalidJob, match=r"defines no perform\(self, args\)"):
+        Registry([type("Base", (Job,), {})])
