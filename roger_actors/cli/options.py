@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import click
 
-from roger_actors.roger import Config, load
-
 F = TypeVar("F", bound=Callable[..., Any])
 
+MOST: Final = 10_000
+"""Messages that one look at a shelf goes through."""
 DEFAULT_FILE = "roger.toml"
 VARIABLE = "ROGER_CONFIG"
 PATH = click.Path(path_type=Path)
@@ -46,16 +47,28 @@ def count_option(function: F) -> F:
     return click.option(
         "-n",
         "--count",
-        type=click.IntRange(1, 10_000),
+        type=click.IntRange(1, MOST),
         default=100,
         show_default=True,
         help="At most so many.",
     )(function)
 
 
-def read(file: Path) -> Config:
-    """Return the checked configuration of a file."""
-    return load(file)
+def one_or_all(name: str) -> Callable[[F], F]:
+    """Add an argument for one message and the flag `--all`; the command gets the id, None for all."""
+
+    def add(function: F) -> F:
+        @functools.wraps(function)
+        def with_choice(*args: Any, take_all: bool, **kwargs: Any) -> Any:
+            if take_all == (kwargs[name] is not None):
+                raise click.UsageError(f"give {name.upper()} or --all")
+            return function(*args, **kwargs)
+
+        argument = click.argument(name, required=False)
+        option = click.option("--all", "take_all", is_flag=True, help="All of them.")
+        return argument(option(cast("F", with_choice)))
+
+    return add
 
 
 def _given_or_default(_ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> Path:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from roger_actors.roger.config import Child, Config, Supervision
     from roger_actors.roger.hooks import Hooks
     from roger_actors.roger.job import Job, JobRecord
+    from roger_actors.roger.registry import Registry
     from roger_actors.roger.shelf import Shelved
     from roger_actors.roger.system.call import Answers
     from roger_actors.roger.tree_file import check_imports, load
@@ -34,6 +35,7 @@ __all__ = [
     "Hooks",
     "Job",
     "JobRecord",
+    "Registry",
     "Shelved",
     "Supervision",
     "check_imports",
@@ -47,6 +49,7 @@ _HOMES = {
     "config": ("Child", "Config", "Supervision"),
     "hooks": ("Hooks",),
     "job": ("Job", "JobRecord"),
+    "registry": ("Registry",),
     "shelf": ("Shelved",),
     "system.call": ("Answers",),
     "tree_file": ("check_imports", "load"),

@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from roger_actors.errors import ConfigError, InvalidConfig
+from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
 from roger_actors.roger.config import Config
+from roger_actors.roger.hooks import Hooks
+from roger_actors.roger.registry import Registry
 from roger_actors.roger.settings import Phrase
 
 _PLACE = re.compile(r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
@@ -47,23 +49,25 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None)
     )
 
 
-def check_imports(config: Config) -> list[ConfigError]:
-    """Try to import everything that a configuration names; for `check`, never for the kernel host.
+def check_imports(config: Config, *, children: bool = True) -> list[ConfigError]:
+    """Try to import what a configuration names; for `check`, never for the kernel host.
 
     Runs the modules' top-level code in this process. The kernel host never does this.
 
     Args:
         config: A checked configuration.
+        children: Whether to try the hooks and the children's classes too, not only the job modules.
 
     Returns:
         What cannot be imported or is of the wrong kind, in the order of the file.
     """
-    named: list[tuple[str, str]] = [(f"node.jobs[{at}]", module) for at, module in enumerate(config.jobs)]
-    if config.hooks is not None:
-        named.append(("node.hooks", config.hooks))
-    named += [(f"children[{at}].start", child.start) for at, child in enumerate(config.children)]
-    found = [_trial(key, path) for key, path in named]
-    return [problem for problem in found if problem is not None]
+    trials = [_trial_of_jobs(f"node.jobs[{at}]", module) for at, module in enumerate(config.jobs)]
+    if children and config.hooks is not None:
+        trials.append(_trial("node.hooks", config.hooks, Hooks, "roger_actors.Hooks"))
+    for at, child in enumerate(config.children if children else ()):
+        trials.append(_trial(f"children[{at}].start", child.start))
+    problems = [problem for problem in trials if problem is not None]
+    return problems or _name_clashes(config)
 
 
 def _tables(file: Path) -> dict[str, Any]:
@@ -100,16 +104,46 @@ def _problem(key: str, got: str, expected: str) -> ConfigError:
     return ConfigError(key=key, value=Phrase(got), expected=expected)
 
 
-def _trial(key: str, path: str) -> ConfigError | None:
-    module, colon, attribute = path.partition(":")
+def _trial_of_jobs(key: str, module: str) -> ConfigError | None:
+    found = _imported(key, module)
+    if isinstance(found, ConfigError):
+        return found
+    try:
+        Registry.load([module])
+    except RogerActorsError as error:
+        return ConfigError(key=key, value=module, expected=f"a module of job classes ({error})")
+    return None
+
+
+def _name_clashes(config: Config) -> list[ConfigError]:
+    try:
+        Registry.load(config.jobs)
+    except RogerActorsError as error:
+        return [ConfigError(key="node.jobs", value=list(config.jobs), expected=f"different names ({error})")]
+    return []
+
+
+def _trial(key: str, path: str, base: type = object, base_name: str = "") -> ConfigError | None:
+    module, _, attribute = path.partition(":")
+    found = _imported(key, module, attribute)
+    if isinstance(found, ConfigError):
+        return found
+    if not isinstance(found, type):
+        return ConfigError(key=key, value=path, expected=f"a class, not a {type(found).__name__}")
+    if not issubclass(found, base):
+        return ConfigError(key=key, value=path, expected=f"a subclass of {base_name}")
+    return None
+
+
+def _imported(key: str, module: str, attribute: str = "") -> object:
+    """Return what is imported, or the problem that this is."""
     try:
         found: object = importlib.import_module(module)
-        for name in attribute.split(".") if colon else ():
+        for name in attribute.split(".") if attribute else ():
             found = getattr(found, name)
     # The user's modules run here and may raise anything; SystemExit is a script without its guard.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         cause = " ".join(f"{type(error).__name__}: {error}".split())
+        path = f"{module}:{attribute}" if attribute else module
         return ConfigError(key=key, value=path, expected=f"something that can be imported ({cause})")
-    if colon and not isinstance(found, type):
-        return ConfigError(key=key, value=path, expected=f"a class, not a {type(found).__name__}")
-    return None
+    return found

@@ -93,10 +93,21 @@ def test_what_cannot_be_imported_is_told_with_the_cause(tmp_path, monkeypatch):
 
     found = [str(problem) for problem in check_imports(config)]
 
-    assert len(found) == 4
-    assert "node.jobs[1]: got 'no_such_module_here', expected something that can be imported" in found[0]
-    assert "(ModuleNotFoundError: No module named 'no_such_module_here')" in found[0]
-    assert "node.jobs[2]" in found[1]
-    assert "SystemExit: no guard" in found[1]
-    assert "node.hooks: got 'json:NoSuchClass'" in found[2]
-    assert found[3] == "children[1].start: got 'json:loads', expected a class, not a function"
+    assert len(found) == 5
+    assert "node.jobs[0]: got 'json', expected a module of job classes" in found[0]
+    assert "node.jobs[1]: got 'no_such_module_here', expected something that can be imported" in found[1]
+    assert "(ModuleNotFoundError: No module named 'no_such_module_here')" in found[1]
+    assert "node.jobs[2]" in found[2]
+    assert "SystemExit: no guard" in found[2]
+    assert "node.hooks: got 'json:NoSuchClass'" in found[3]
+    assert found[4] == "children[1].start: got 'json:loads', expected a class, not a function"
+
+
+def test_hooks_must_be_a_subclass_of_hooks():
+    config = Config.from_mapping(
+        {"node": {"name": "a", "broker": "embedded:a.db", "hooks": "json:JSONDecoder"}}
+    )
+
+    assert [str(problem) for problem in check_imports(config)] == [
+        "node.hooks: got 'json:JSONDecoder', expected a subclass of roger_actors.Hooks"
+    ]

@@ -1,0 +1,59 @@
+"""What live nodes answered to a command, as lines and as an exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import click
+
+from roger_actors.cli.output import clean, print_done, print_json
+from roger_actors.roger import Answers
+
+NOT_ASKED: Final = "not asked"
+"""What a node answers that was not the one named with `--node`."""
+
+
+def as_mapping(answers: Answers) -> dict[str, Any]:
+    """Return the answers as builtins, for JSON."""
+    return {"nodes": answers.values, "errors": answers.errors, "missing": answers.missing}
+
+
+def need_one(answers: Answers, broker: str) -> None:
+    """End the command with an error when no node has answered."""
+    if not answers.values and not answers.errors:
+        raise click.ClickException(f"no node answers on {broker}")
+
+
+def report(answers: Answers, done: str, *, as_json: bool) -> int:
+    """Print what the nodes made of a command.
+
+    Args:
+        answers: Theirs.
+        done: What each that did it has done, in words.
+        as_json: Whether to print JSON.
+
+    Returns:
+        The exit status: 1 if a node refused, or did not answer in time.
+    """
+    if as_json:
+        print_json(as_mapping(answers))
+        return _status(answers)
+    for node, value in sorted(answers.values.items()):
+        if value != NOT_ASKED:
+            print_done(f"{node}: {done if value in ('ok', None) or isinstance(value, dict | int) else value}")
+    print_failures(answers)
+    return _status(answers)
+
+
+def print_failures(answers: Answers) -> None:
+    """Say on the error stream which nodes refused and how many were silent."""
+    for node, error in sorted(answers.errors.items()):
+        print(f"error: {clean(node)}: {clean(error)}", file=sys.stderr)
+    if answers.missing:
+        word = "node" if answers.missing == 1 else "nodes"
+        print(f"error: {answers.missing} {word} did not answer in time", file=sys.stderr)
+
+
+def _status(answers: Answers) -> int:
+    return 1 if answers.errors or answers.missing else 0

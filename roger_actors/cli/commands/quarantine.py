@@ -1,0 +1,60 @@
+"""`roger-actors quarantine`: payloads that are no job, or that nobody could take, with their cause."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from roger_actors import Client
+from roger_actors.cli import shelved
+from roger_actors.cli.options import MOST, config_option, count_option, json_option, one_or_all
+
+
+@click.group()
+def command() -> None:
+    """Look at payloads nobody could take; requeue or delete them."""
+
+
+@command.command("list")
+@count_option
+@config_option
+@json_option
+def list_(count: int, file: Path, as_json: bool) -> None:
+    """List the quarantined payloads, oldest first."""
+    with Client(file) as client:
+        kept = client.quarantine(count)
+    shelved.print_list(kept, "nothing is in quarantine", as_json=as_json)
+
+
+@command.command()
+@click.argument("message_id")
+@config_option
+@json_option
+def show(message_id: str, file: Path, as_json: bool) -> None:
+    """Show one quarantined payload with its cause."""
+    with Client(file) as client:
+        kept = client.quarantine(MOST)
+    shelved.print_one(kept, message_id, "quarantine", as_json=as_json)
+
+
+@command.command()
+@one_or_all("message_id")
+@config_option
+@json_option
+def requeue(message_id: str | None, file: Path, as_json: bool) -> None:
+    """Publish one payload, or all, unchanged to the queue it came from."""
+    with Client(file) as client:
+        done = client.requeue_quarantine(message_id)
+    shelved.report(done, "requeued", message_id, "quarantine", as_json=as_json)
+
+
+@command.command()
+@one_or_all("message_id")
+@config_option
+@json_option
+def delete(message_id: str | None, file: Path, as_json: bool) -> None:
+    """Delete one quarantined payload, or all."""
+    with Client(file) as client:
+        done = client.delete_quarantine(message_id)
+    shelved.report(done, "deleted", message_id, "quarantine", as_json=as_json)
