@@ -53,10 +53,10 @@ types: setup-dev ## mypy strict on the package, mypy and pyright on tests/typing
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)pyright --warnings
 
 unit: setup-dev ## Tests without a broker or real hosts: values, contracts on the twins, OTP, architecture
-	@$(COVERED) $(JUNIT) -m "not live and not rabbitmq and not fault and not long" $(ARGS)
+	@$(COVERED) $(JUNIT) -m "not (live or rabbitmq or fault or long or examples)" $(ARGS)
 
 live: setup-dev ## Tests with real processes and a private RabbitMQ
-	@.ci/with-rabbitmq $(COVERED) $(JUNIT) -m "(live or rabbitmq) and not fault and not long" $(ARGS)
+	@.ci/with-rabbitmq $(COVERED) $(JUNIT) -m "(live or rabbitmq) and not (fault or long or examples)" $(ARGS)
 
 fault-sample: setup-dev ## A sample of the fault tests
 	@.ci/with-rabbitmq $(BIN)pytest $(JUNIT) -m "fault and not long" $(ARGS)
@@ -71,7 +71,7 @@ docs-serve: setup-dev ## Show the documentation on a local port
 	@$(BIN)mkdocs serve --config-file docs/mkdocs.yml
 
 examples: setup-dev ## Run every program of docs/examples and compare its output
-	@$(BIN)pytest $(JUNIT) tests/architecture/examples.py $(ARGS)
+	@$(BIN)pytest $(JUNIT) -m examples tests/architecture/test_examples.py $(ARGS)
 
 wheel: setup-dev ## Build the wheel and try it in a clean environment
 	@.ci/try-wheel

@@ -1,0 +1,59 @@
+"""The pages: all in the menu, one sentence per line, commands and settings that exist."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "pages"
+WRITTEN = sorted(path for path in PAGES.rglob("*.md"))
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def prose(page: Path) -> list[str]:
+    """Return the lines of a page that are sentences: no code, table, heading or comment."""
+    text = FENCED.sub("", page.read_text())
+    return [line for line in text.splitlines() if line and not re.match(r"\s*([|#<:!]|\d+\.\s|- )", line)]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(PAGES).as_posix())
+def test_a_page_is_in_the_menu(page: Path) -> None:
+    menu = (ROOT / "docs" / "mkdocs.yml").read_text()
+
+    assert page.relative_to(PAGES).as_posix() in menu
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(PAGES).as_posix())
+def test_a_page_has_one_sentence_per_line(page: Path) -> None:
+    crowded = [line for line in prose(page) if re.search(r"[a-z)`][.?!] [A-Z]", line)]
+
+    assert not crowded
+
+
+def test_pins_are_within_the_ranges_that_users_get() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / ".ci" / "requirements.txt").read_text().splitlines()
+    pins = dict(line.lower().split("==") for line in lines if "==" in line)
+
+    for text in project["dependencies"]:
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(pins[wanted.name.lower()]), text
+
+
+def test_every_runtime_dependency_has_its_reason_on_the_page() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (PAGES / "explanation" / "dependencies.md").read_text()
+    names = [re.split(r"[<>=!\[]", text)[0] for text in project["dependencies"]]
+
+    assert not [name for name in names if f"| {name} |" not in page]
+
+
+def test_the_changelog_begins_with_what_is_unreleased() -> None:
+    heads = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert heads[0] == "[Unreleased]"
