@@ -14,6 +14,11 @@ RogerActorsError
 │   └── BadReturn                          a callback returned no known shape
 ├── SupervisionError
 │   ├── InvalidChildSpec                   which child, which field
+│   ├── ChildAlreadyStarted                carries the pid of who has the id or name
+│   ├── ChildAlreadyPresent                known, but not running
+│   ├── ChildRunning
+│   ├── ChildRestarting
+│   ├── ChildNotFound
 │   └── TooManyChildren
 ├── TransportError
 │   ├── TransportDown                      the node is not there, or has ended
@@ -147,6 +152,36 @@ class InvalidChildSpec(SupervisionError, ValueError):
     """A child specification is wrong. Data: `child`, `field`, `value`, `expected`."""
 
     template = "child {child!r}: {field} is {value!r}, expected {expected}"
+
+
+class ChildAlreadyStarted(SupervisionError):
+    """A running process has the child's id or name. Data: `child`, `pid`."""
+
+    template = "child {child!r} is already started as {pid}"
+
+
+class ChildAlreadyPresent(SupervisionError):
+    """The child is known and not running; restart or delete it. Data: `child`."""
+
+    template = "child {child!r} is already present; restart_child or delete_child it"
+
+
+class ChildRunning(SupervisionError):
+    """The child is running; terminate it first. Data: `child`."""
+
+    template = "child {child!r} is running; terminate_child it first"
+
+
+class ChildRestarting(SupervisionError):
+    """The child's restart is being tried again and again. Data: `child`."""
+
+    template = "child {child!r} is restarting; terminate_child it first"
+
+
+class ChildNotFound(SupervisionError):
+    """The supervisor knows no such child. Data: `child`."""
+
+    template = "no child {child!r}"
 
 
 class TooManyChildren(SupervisionError):

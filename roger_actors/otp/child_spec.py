@@ -1,0 +1,217 @@
+"""What a supervisor needs to know of a child, checked (pure).
+
+Source: OTP `supervisor`, child specifications; Elixir `Supervisor.child_spec/2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal, NamedTuple
+
+import attrs
+
+from roger_actors.errors import InvalidChildSpec
+from roger_actors.otp.pid import Pid
+from roger_actors.otp.reason import Atom, Fault
+
+Restart = Literal["permanent", "transient", "temporary"]
+ChildType = Literal["worker", "supervisor"]
+ShutdownLimit = float | Literal["brutal_kill", "infinity"]
+
+RESTARTING: Final = Atom("restarting")
+"""Stands for the pid of a child whose restart is being tried again."""
+
+DEFAULT_SHUTDOWN: Final = 5.0
+
+_RESTARTS: Final = ("permanent", "transient", "temporary")
+_TYPES: Final = ("worker", "supervisor")
+
+
+class Start:
+    """How to start a child: a server class or a function, and what to give it.
+
+    Args:
+        target: A class with `start_link`, which is called with the arguments; or a function (`def` or
+            `async def`) that starts a process linked to its caller and returns its pid, `(pid, extra)`
+            or `Ignore()`.
+        args: Positional arguments.
+        kwargs: Keyword arguments; for a server class also `name` and `timeout`.
+    """
+
+    __slots__ = ("args", "kwargs", "target")
+
+    def __init__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        self.target = target
+        self.args = args
+        self.kwargs = kwargs
+
+    def __repr__(self) -> str:
+        """Return the call as it would be written."""
+        given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        return f"Start({', '.join([self.name, *given])})"
+
+    def __eq__(self, other: object) -> bool:
+        """Two starts are equal when they start the same in the same way."""
+        if not isinstance(other, Start):
+            return NotImplemented
+        return (self.target, self.args, self.kwargs) == (other.target, other.args, other.kwargs)
+
+    def __hash__(self) -> int:
+        """Hash by what is started."""
+        return hash(self.target)
+
+    @property
+    def name(self) -> str:
+        """What is started, for people."""
+        return str(getattr(self.target, "__qualname__", self.target))
+
+
+@attrs.frozen(kw_only=True)
+class ChildSpec:
+    """A child of a supervisor.
+
+    Attributes:
+        id: Names the child within its supervisor.
+        start: How to start it.
+        restart: `permanent`: always restarted; `transient`: only after an abnormal exit; `temporary`: never.
+        shutdown: Seconds it has for its `terminate`; `brutal_kill`: none; `infinity`: no limit. None means
+            5 seconds for a worker and no limit for a supervisor.
+        type: `worker` or `supervisor`; by default what `start` starts.
+        significant: Whether its own end may end the supervisor; see `auto_shutdown`.
+        host: `same`: the supervisor's host; `own`: an app host of its own; or an app host's number.
+    """
+
+    id: Any
+    start: Start
+    restart: Restart = "permanent"
+    shutdown: ShutdownLimit | None = None
+    type: ChildType | None = None
+    significant: bool = False
+    host: str | int = "same"
+
+    def normalised(self) -> ChildSpec:
+        """Return the same with every default written out."""
+        kind: ChildType = self.type or ("supervisor" if getattr(self.start.target, "is_supervisor", False) else "worker")
+        shutdown = self.shutdown
+        if shutdown is None:
+            shutdown = "infinity" if kind == "supervisor" else DEFAULT_SHUTDOWN
+        return attrs.evolve(self, type=kind, shutdown="infinity" if shutdown == float("inf") else shutdown)
+
+
+class ChildInfo(NamedTuple):
+    """One line of `which_children`.
+
+    Attributes:
+        id: The child's id; None under a `DynamicSupervisor`.
+        pid: Its pid, None when it does not run, `RESTARTING` while its restart is tried again.
+        type: `worker` or `supervisor`.
+        modules: What was started.
+    """
+
+    id: Any
+    pid: Pid | Atom | None
+    type: ChildType
+    modules: tuple[str, ...]
+
+
+class ChildCount(NamedTuple):
+    """What `count_children` returns.
+
+    Attributes:
+        specs: Known children.
+        active: Children that run.
+        supervisors: Known supervisors, running or not.
+        workers: Known workers, running or not.
+    """
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
+
+
+def fault_of(spec: Any, *, auto_shutdown: str | None = None) -> Fault | None:
+    """Return what is wrong with a spec, as OTP names it, or None.
+
+    Args:
+        spec: Should be a `ChildSpec`.
+        auto_shutdown: The supervisor's, to see that a significant child can mean something; None to not ask.
+    """
+    if not isinstance(spec, ChildSpec):
+        return Fault("invalid_child_spec", repr(spec)[:500])
+    for kind, value, valid in _checks(spec):
+        if not valid:
+            return Fault(kind, value, spec.id)
+    if spec.significant and (spec.restart == "permanent" or auto_shutdown == "never"):
+        other = spec.restart if spec.restart == "permanent" else "auto_shutdown never"
+        return Fault("bad_combination", ("significant", other), spec.id)
+    return None
+
+
+def _checks(spec: ChildSpec) -> Iterable[tuple[str, Any, bool]]:
+    yield "missing_id", spec.id, spec.id is not None
+    yield "missing_start", spec.start, spec.start is not None
+    yield "invalid_mfa", repr(spec.start)[:500], isinstance(spec.start, Start) and callable(spec.start.target)
+    yield "invalid_restart_type", spec.restart, spec.restart in _RESTARTS
+    yield "invalid_shutdown", spec.shutdown, _is_shutdown(spec.shutdown)
+    yield "invalid_child_type", spec.type, spec.type is None or spec.type in _TYPES
+    yield "invalid_significant", spec.significant, spec.significant.__class__ is bool
+    yield "invalid_host", spec.host, _is_host(spec.host)
+
+
+def _is_shutdown(value: object) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value >= 0
+    return value is None or value in {"brutal_kill", "infinity"}
+
+
+def _is_host(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+
+
+_FIELDS: Final = {
+    "missing_id": ("id", "an id that is not None"),
+    "missing_start": ("start", "a Start"),
+    "invalid_mfa": ("start", "Start(class or function, …)"),
+    "invalid_restart_type": ("restart", "permanent, transient or temporary"),
+    "invalid_shutdown": ("shutdown", "seconds from 0, brutal_kill or infinity"),
+    "invalid_child_type": ("type", "worker or supervisor"),
+    "invalid_significant": ("significant", "True or False"),
+    "invalid_host": ("host", "same, own or a host's number"),
+    "invalid_child_spec": ("spec", "a ChildSpec"),
+    "duplicate_child_name": ("id", "an id that no other child has"),
+    "bad_combination": ("significant", "a transient or temporary child of a supervisor with auto_shutdown"),
+}
+
+
+def error_of(fault: Fault) -> InvalidChildSpec:
+    """Return a fault as the error that a caller gets."""
+    field, expected = _FIELDS[fault.kind]
+    return InvalidChildSpec(child=fault.child, field=field, value=fault.detail, expected=expected, kind=fault.kind)
+
+
+def check_specs(specs: Any, *, auto_shutdown: str | None = None) -> None:
+    """Check a list of child specs.
+
+    Raises:
+        InvalidChildSpec: One is wrong, or two have the same id.
+        TypeError: It is no list.
+    """
+    if not isinstance(specs, list | tuple):
+        raise TypeError(f"child specs come as a list, not {type(specs).__qualname__}")
+    fault = first_fault(specs, auto_shutdown=auto_shutdown)
+    if fault is not None:
+        raise error_of(fault)
+
+
+def first_fault(specs: Iterable[Any], *, auto_shutdown: str | None = None) -> Fault | None:
+    """Return the first thing that is wrong in a list of specs, or None."""
+    seen = []
+    for spec in specs:
+        fault = fault_of(spec, auto_shutdown=auto_shutdown)
+        if fault is not None:
+            return fault
+        if spec.id in seen:
+            return Fault("duplicate_child_name", spec.id, spec.id)
+        seen.append(spec.id)
+    return None

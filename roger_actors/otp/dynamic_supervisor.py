@@ -1,0 +1,287 @@
+"""DynamicSupervisor: children started on demand, each alone, each with its own restart type and shutdown.
+
+Source: Elixir `DynamicSupervisor`; Erlang's `simple_one_for_one` is its ancestor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar, Final
+
+from roger_actors.otp import report
+from roger_actors.otp.child_spec import RESTARTING, ChildCount, ChildInfo, ChildSpec, error_of, fault_of
+from roger_actors.otp.children import IGNORED, REFUSED, Outcome, start_one, stop_one
+from roger_actors.otp.gen_server import GenServer, refused
+from roger_actors.otp.message import Exit, From, Refusal
+from roger_actors.otp.pid import Pid
+from roger_actors.otp.process import current, here
+from roger_actors.otp.reason import SHUTDOWN, Fault, Reason
+from roger_actors.otp.restart import (
+    RestartWindow,
+    Strategy,
+    SupervisorFlags,
+    flags_fault,
+    is_reported,
+    is_restarted,
+    is_shutdown_error,
+)
+from roger_actors.otp.result import NoReply, Ok, Reply, Stop
+from roger_actors.otp.runtime import Target
+from roger_actors.otp.supervisor import Child, forgetful, start_refused
+
+_TRY_AGAIN: Final = "try_again"
+
+
+class State:
+    """What a dynamic supervisor holds; only its own process touches it.
+
+    Attributes:
+        name: What reports call it.
+        max_children: How many it may have, None for no limit.
+        extra: Arguments put before each child's own.
+        children: By pid; a restarting child by its last pid.
+        window: Recent restarts.
+    """
+
+    __slots__ = ("children", "extra", "max_children", "name", "window")
+
+    def __init__(self, name: str, flags: SupervisorFlags, max_children: int | None, extra: tuple[Any, ...]) -> None:
+        self.name = name
+        self.max_children = max_children
+        self.extra = extra
+        self.children: dict[Pid, Child] = {}
+        self.window = RestartWindow(intensity=flags.intensity, period=flags.period)
+
+
+class DynamicSupervisor(GenServer[State]):
+    """The behaviour; used as it is, not subclassed."""
+
+    trap_exit: ClassVar[bool] = True
+    eager: ClassVar[bool] = True
+    is_supervisor: ClassVar[bool] = True
+
+    # ---------------------------------------------------------------- client
+
+    @classmethod
+    async def start_link(  # type: ignore[override]  # options instead of init's arguments, as in Elixir
+        cls,
+        *,
+        strategy: Strategy = "one_for_one",
+        max_restarts: int = 3,
+        max_seconds: float = 5.0,
+        max_children: int | None = None,
+        extra_arguments: tuple[Any, ...] = (),
+        name: str | None = None,
+    ) -> Pid:
+        """Start a supervisor without children, linked to the current process.
+
+        Args:
+            strategy: Only `one_for_one`.
+            max_restarts: Restarts tolerated within `max_seconds`, of all children together.
+            max_seconds: See there.
+            max_children: How many it may have at once, None for no limit.
+            extra_arguments: Put before each child's own arguments, at every start.
+            name: Registered before anything else.
+
+        Raises:
+            NameTaken: The name has a holder.
+            StartFailed: An option is wrong.
+        """
+        flags = SupervisorFlags(strategy=strategy, intensity=max_restarts, period=max_seconds)
+        return await super().start_link(flags, max_children, extra_arguments, name=name)
+
+    @staticmethod
+    async def start_child(supervisor: Target, spec: ChildSpec, timeout: float | None = None) -> Any:
+        """Start a child; its id names nothing, two may have the same.
+
+        Returns:
+            Its pid; `(pid, extra)` if its start said more; None if it was ignored.
+
+        Raises:
+            InvalidChildSpec: It is wrong; found before the supervisor is asked.
+            TooManyChildren: There are `max_children`.
+            ChildAlreadyStarted: Its name is taken.
+            StartFailed: It did not start.
+        """
+        wrong = fault_of(spec, auto_shutdown="never")
+        if wrong is not None:
+            raise error_of(wrong)
+        return await _ask(supervisor, ("start_child", spec), timeout)
+
+    @staticmethod
+    async def terminate_child(supervisor: Target, pid: Pid, timeout: float | None = None) -> None:
+        """Stop a child.
+
+        Raises:
+            ChildNotFound: No child has that pid.
+        """
+        await _ask(supervisor, ("terminate_child", pid), timeout)
+
+    @staticmethod
+    async def which_children(supervisor: Target, timeout: float | None = None) -> list[ChildInfo]:
+        """Return the children, in no order, without ids."""
+        return [ChildInfo(*info) for info in await _ask(supervisor, ("which_children",), timeout)]
+
+    @staticmethod
+    async def count_children(supervisor: Target, timeout: float | None = None) -> ChildCount:
+        """Count the children."""
+        return ChildCount(*await _ask(supervisor, ("count_children",), timeout))
+
+    # ---------------------------------------------------------------- callbacks
+
+    def init(
+        self, flags: SupervisorFlags, max_children: int | None, extra_arguments: tuple[Any, ...]
+    ) -> Ok[State] | Stop[State]:
+        """Check the options."""
+        wrong = flags_fault(flags, ("one_for_one",))
+        if wrong is None and max_children is not None and (max_children.__class__ is not int or max_children < 0):
+            wrong = Fault("invalid_max_children", max_children)
+        if wrong is None and extra_arguments.__class__ not in {tuple, list}:
+            wrong = Fault("invalid_extra_arguments", repr(extra_arguments)[:500])
+        if wrong is not None:
+            return Stop(Fault("supervisor_data", wrong))
+        process = current()
+        name = process.names[0] if process.names else str(process.pid)
+        return Ok(State(name, flags, max_children, tuple(extra_arguments)))
+
+    async def handle_call(self, request: Any, sender: From, state: State) -> Reply[State]:
+        """Answer the client functions."""
+        return Reply(await _CALLS[request[0]](state, *request[1:]), state)
+
+    async def handle_cast(self, request: Any, state: State) -> NoReply[State] | Stop[State]:
+        """Try a failed restart again, if it is still wanted."""
+        if request.__class__ is tuple and request[0] == _TRY_AGAIN:
+            child = state.children.get(request[1])
+            if child is not None and child.pid is RESTARTING:
+                return await _restart(state, request[1], child)
+        return NoReply(state)
+
+    async def handle_info(self, message: Any, state: State) -> NoReply[State] | Stop[State]:
+        """Answer a child's exit; others' exits are ignored, other messages logged."""
+        if message.__class__ is not Exit:
+            super().handle_info(message, state)
+            return NoReply(state)
+        child = state.children.get(message.pid)
+        if child is None or child.pid is RESTARTING:
+            return NoReply(state)
+        spec = child.spec
+        if is_reported(spec.restart, message.reason):
+            report.trouble("child_terminated", state.name, message.reason, spec, message.pid)
+        if is_restarted(spec.restart, message.reason):
+            return await _restart(state, message.pid, child)
+        del state.children[message.pid]
+        return NoReply(state)
+
+    async def terminate(self, reason: Reason, state: State) -> None:
+        """Stop all children at the same time, each under its own limit."""
+        await _stop_all(state)
+
+    def format_status(self, state: State) -> Any:
+        """Show how many children there are."""
+        return {"children": len(state.children), "max_children": state.max_children}
+
+    def children_of(self, state: State) -> list[tuple[ChildInfo, int]]:
+        """Return children and their restarts for a walk of the tree."""
+        return [(child.info(child.spec.id), child.restarts) for child in state.children.values()]
+
+
+async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | None) -> Any:
+    answer = await here().call(supervisor, request, timeout)
+    if answer.__class__ is Refusal:
+        raise refused(answer)
+    return answer
+
+
+async def _stop_all(state: State) -> None:
+    """Stop all children in parallel: those that obey at once need no task."""
+    process = current()
+    slow = []
+    for pid, child in list(state.children.items()):
+        if child.pid.__class__ is Pid:
+            slow.append(process.runtime.loop.create_task(_stop(state, pid, child.spec)))
+    state.children.clear()
+    if slow:
+        await asyncio.wait(slow)
+
+
+async def _stop(state: State, pid: Pid, spec: ChildSpec) -> None:
+    reason = await stop_one(pid, spec.shutdown)
+    if is_shutdown_error(reason, restart=spec.restart, brutal=spec.shutdown == "brutal_kill"):
+        report.trouble("shutdown_error", state.name, reason, spec, pid)
+
+
+async def _start_child(state: State, spec: ChildSpec) -> Any:
+    if state.max_children is not None and len(state.children) >= state.max_children:
+        return Refusal("TooManyChildren", {"limit": state.max_children})
+    spec = spec.normalised()
+    outcome = await start_one(spec, state.extra)
+    if outcome.kind is REFUSED:
+        report.trouble("start_error", state.name, outcome.reason, spec, None)
+        return start_refused(spec.id, outcome.reason)
+    if outcome.kind is not IGNORED:
+        _adopt(state, Child(spec), outcome)
+    return outcome.answer()
+
+
+def _adopt(state: State, child: Child, outcome: Outcome) -> None:
+    assert outcome.pid is not None
+    if child.spec.restart == "temporary":
+        child.spec = forgetful(child.spec)
+    child.pid = outcome.pid
+    state.children[outcome.pid] = child
+
+
+async def _restart(state: State, pid: Pid, child: Child) -> NoReply[State] | Stop[State]:
+    state.window = state.window.add(current().runtime.loop.time())
+    if state.window.is_exceeded:
+        report.trouble("shutdown", state.name, Fault("reached_max_restart_intensity"), child.spec, pid)
+        del state.children[pid]
+        return Stop(SHUTDOWN, state)
+    child.restarts += 1
+    outcome = await start_one(child.spec, state.extra)
+    if outcome.kind is REFUSED:
+        report.trouble("start_error", state.name, outcome.reason, child.spec, pid)
+        child.pid = RESTARTING
+        # Through the mailbox, so that other requests, a shutdown above all, come in between.
+        GenServer.cast(current().pid, (_TRY_AGAIN, pid))
+        return NoReply(state)
+    del state.children[pid]
+    if outcome.kind is not IGNORED:
+        _adopt(state, child, outcome)
+        assert outcome.pid is not None
+        report.progress(state.name, outcome.pid, child.spec)
+    return NoReply(state)
+
+
+async def _terminate_child(state: State, pid: Any) -> Any:
+    child = state.children.get(pid) if pid.__class__ is Pid else None
+    if child is None or (child.pid is not RESTARTING and _is_gone(pid)):
+        return Refusal("ChildNotFound", {"child": pid})
+    del state.children[pid]
+    if child.pid is not RESTARTING:
+        await _stop(state, pid, child.spec)
+    return None
+
+
+def _is_gone(pid: Pid) -> bool:
+    runtime = current().runtime
+    return runtime.is_here(pid) and runtime.find(pid) is None
+
+
+async def _which_children(state: State) -> Any:
+    return [tuple(child.info(None)) for child in state.children.values()]
+
+
+async def _count_children(state: State) -> Any:
+    children = state.children.values()
+    supervisors = sum(child.spec.type == "supervisor" for child in children)
+    running = sum(child.is_running for child in children)
+    return len(children), running, supervisors, len(children) - supervisors
+
+
+_CALLS: Final = {
+    "start_child": _start_child,
+    "terminate_child": _terminate_child,
+    "which_children": _which_children,
+    "count_children": _count_children,
+}

@@ -1,0 +1,52 @@
+"""What supervisors report, as log records with structured data.
+
+Five kinds, in `record.report["kind"]`: `progress` (info level), `start_error`, `child_terminated`,
+`shutdown_error`, `shutdown`; each with `supervisor`, `reason` and `offender`.
+
+Source: OTP supervisor reports.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from roger_actors.otp.child_spec import ChildSpec
+from roger_actors.otp.pid import Pid
+from roger_actors.otp.reason import Reason
+
+_log = logging.getLogger("roger_actors.otp.supervisor")
+
+
+def progress(supervisor: str, pid: Pid, spec: ChildSpec) -> None:
+    """A child was started or restarted by the supervisor itself."""
+    if _log.isEnabledFor(logging.INFO):
+        data = {"kind": "progress", "supervisor": supervisor, "offender": offender(spec, pid)}
+        _log.info("supervisor %s started %r as %s", supervisor, spec.id, pid, extra={"report": data})
+
+
+def trouble(kind: str, supervisor: str, reason: Reason, spec: ChildSpec, pid: Any) -> None:
+    """Something went wrong with a child.
+
+    Args:
+        kind: `start_error`, `child_terminated`, `shutdown_error` or `shutdown`.
+        supervisor: Its name or pid.
+        reason: What happened.
+        spec: The child's.
+        pid: The child's pid, if it had one.
+    """
+    data = {"kind": kind, "supervisor": supervisor, "reason": reason, "offender": offender(spec, pid)}
+    _log.error("supervisor %s, %s: %s; child %r %s", supervisor, kind, reason, spec.id, pid, extra={"report": data})
+
+
+def offender(spec: ChildSpec, pid: Any) -> dict[str, Any]:
+    """Return what is said of the child in a report."""
+    return {
+        "pid": pid,
+        "id": spec.id,
+        "start": repr(spec.start)[:500],
+        "restart": spec.restart,
+        "significant": spec.significant,
+        "shutdown": spec.shutdown,
+        "type": spec.type,
+    }

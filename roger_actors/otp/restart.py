@@ -1,0 +1,125 @@
+"""Which children to restart, and when to give up (pure).
+
+Source: OTP `supervisor`: restart strategies, restart intensity, automatic shutdown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
+
+import attrs
+
+from roger_actors.otp.reason import KILLED, NORMAL, Fault, Reason, is_clean
+
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+AutoShutdown = Literal["never", "any_significant", "all_significant"]
+
+STRATEGIES: Final = ("one_for_one", "one_for_all", "rest_for_one")
+AUTO_SHUTDOWNS: Final = ("never", "any_significant", "all_significant")
+
+
+@attrs.frozen(kw_only=True)
+class SupervisorFlags:
+    """How a supervisor answers exits. The defaults are Erlang's; `start_link`'s options have Elixir's.
+
+    Attributes:
+        strategy: `one_for_one`: the child alone; `one_for_all`: all; `rest_for_one`: it and those after it.
+        intensity: Restarts tolerated within `period`, 0 or more.
+        period: Seconds, above 0.
+        auto_shutdown: Whether the end of a significant child (`any_significant`) or of the last running one
+            (`all_significant`) ends the supervisor.
+    """
+
+    strategy: Strategy = "one_for_one"
+    intensity: int = 1
+    period: float = 5.0
+    auto_shutdown: AutoShutdown = "never"
+
+
+def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | None:
+    """Return what is wrong with supervisor flags, as OTP names it, or None."""
+    if not isinstance(flags, SupervisorFlags):
+        return Fault("invalid_type", repr(flags)[:500])
+    if flags.strategy not in strategies:
+        return Fault("invalid_strategy", flags.strategy)
+    if flags.intensity.__class__ is not int or flags.intensity < 0:
+        return Fault("invalid_intensity", flags.intensity)
+    period = flags.period
+    if isinstance(period, bool) or not isinstance(period, int | float) or not 0 < period < math.inf:
+        return Fault("invalid_period", flags.period)
+    if flags.auto_shutdown not in AUTO_SHUTDOWNS:
+        return Fault("invalid_auto_shutdown", flags.auto_shutdown)
+    return None
+
+
+@attrs.frozen(kw_only=True)
+class RestartWindow:
+    """A sliding count of recent restarts, shared by all children of a supervisor.
+
+    As in OTP, a restart counts while `now <= its time + period`, in whole seconds when the period is.
+
+    Attributes:
+        intensity: Restarts tolerated inside the window.
+        period: Width of the window in seconds.
+        times: Moments of the restarts inside the window, newest first, on the monotonic clock.
+    """
+
+    intensity: int
+    period: float
+    times: tuple[float, ...] = ()
+
+    def add(self, now: float) -> RestartWindow:
+        """Return the window with one more restart and without those that slid out of it."""
+        moment = float(math.floor(now)) if float(self.period).is_integer() else now
+        kept = tuple(time for time in self.times if moment <= time + self.period)
+        return attrs.evolve(self, times=(moment, *kept))
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether there were more restarts than are tolerated."""
+        return len(self.times) > self.intensity
+
+
+def is_restarted(restart: str, reason: Reason) -> bool:
+    """Return whether a child of that restart type is restarted after that exit."""
+    if restart == "permanent":
+        return True
+    return restart == "transient" and not is_clean(reason)
+
+
+def is_reported(restart: str, reason: Reason) -> bool:
+    """Return whether a child's exit is reported: all of permanent ones, else abnormal ones."""
+    return restart == "permanent" or not is_clean(reason)
+
+
+def group_of(strategy: str, order: Sequence[Any], failed: Any) -> list[Any]:
+    """Return the ids that go down and come up with a failed child, in start order, itself included."""
+    if strategy == "one_for_one":
+        return [failed]
+    if strategy == "one_for_all":
+        return list(order)
+    return list(order[list(order).index(failed) :])
+
+
+def ends_supervisor(auto_shutdown: str, *, significant: bool, others_running: Iterable[bool]) -> bool:
+    """Return whether the end of a child that is not restarted ends its supervisor.
+
+    Args:
+        auto_shutdown: The supervisor's flag.
+        significant: Whether the child is significant.
+        others_running: For each other significant child, whether it runs or is restarting.
+    """
+    if not significant or auto_shutdown == "never":
+        return False
+    return auto_shutdown == "any_significant" or not any(others_running)
+
+
+def is_shutdown_error(reason: Reason, *, restart: str, brutal: bool) -> bool:
+    """Return whether the reason a child had when it was stopped is worth a report."""
+    if reason is NORMAL:
+        return restart == "permanent"
+    if reason is KILLED:
+        return not brutal
+    return not is_clean(reason)
