@@ -44,8 +44,17 @@ class Registry:
         """
         registry = cls()
         for module in modules:
-            registry._add_module(module)
+            registry.add_module(module)
         return registry
+
+    def add_module(self, name: str) -> None:
+        """Import one module and take its job classes; see `load`."""
+        found = [value for value in vars(importlib.import_module(name)).values() if job.is_job(value)]
+        if not found:
+            detail = "has no job class; list the modules that define or import them"
+            raise InvalidJob(job=f"module {name}", detail=detail)
+        for job_class in found:
+            self.add(job_class)
 
     def add(self, job_class: type[Job]) -> str:
         """Take one class in and return its registered name.
@@ -77,14 +86,6 @@ class Registry:
     def names(self) -> list[str]:
         """The registered names, sorted."""
         return sorted(self._classes)
-
-    def _add_module(self, name: str) -> None:
-        found = [value for value in vars(importlib.import_module(name)).values() if job.is_job(value)]
-        if not found:
-            detail = "has no job class; list the modules that define or import them"
-            raise InvalidJob(job=f"module {name}", detail=detail)
-        for job_class in found:
-            self.add(job_class)
 
 
 def _where(job_class: type[Job]) -> str:

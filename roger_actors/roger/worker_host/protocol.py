@@ -19,7 +19,7 @@ host was ended by a signal; its host ended with a status."""
 
 
 @wire.register
-class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure", gc=False):
+class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure", tag_field="struct", gc=False):
     """Why a job failed, as text.
 
     Attributes:
