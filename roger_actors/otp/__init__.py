@@ -4,14 +4,19 @@ May import: `transport` (its contract), `errors`, `clock`. Knows no job and no b
 
 In reading order: `pid`, `reason`, `message`, `result`, `links` (values and decisions); `timers`, `wire`,
 `remote`, `runtime` (one host's processes); `process`, `serving`, `gen_server` (what runs in them);
-`child_spec`, `restart` (decisions), `children`, `report`, `supervisor`, `dynamic_supervisor` (who restarts them).
+`child_spec`, `restart` (decisions), `children`, `report`, `supervisor`, `dynamic_supervisor` (who restarts them);
+`host_child`, `host_agent`, `host`, `placement` (hosts as processes), `outside` (a node seen from its starter).
 """
 
-from roger_actors.otp import process, reason, wire
+from roger_actors.otp import placement, process, reason, wire
 from roger_actors.otp.child_spec import RESTARTING, ChildCount, ChildInfo, ChildSpec, Start
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
+from roger_actors.otp.host import open_host
+from roger_actors.otp.host_agent import AGENT, APP_HOSTS, TOP
+from roger_actors.otp.host_child import host_child, host_of_role, start_host
 from roger_actors.otp.message import Down, Exit, From, Response, Timeout
+from roger_actors.otp.outside import Outside, serve_outside
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.restart import SupervisorFlags
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
@@ -19,7 +24,8 @@ from roger_actors.otp.runtime import Runtime, Target
 from roger_actors.otp.supervisor import Supervisor
 
 __all__ = [
-    "RESTARTING", "ChildCount", "ChildInfo", "ChildSpec", "Down", "DynamicSupervisor", "Exit", "From", "GenServer",
-    "Ignore", "NoReply", "Ok", "Pid", "Ref", "Reply", "Response", "Runtime", "Start", "Stop", "Supervisor",
-    "SupervisorFlags", "Target", "Timeout", "process", "reason", "wire",
+    "AGENT", "APP_HOSTS", "RESTARTING", "TOP", "ChildCount", "ChildInfo", "ChildSpec", "Down", "DynamicSupervisor",
+    "Exit", "From", "GenServer", "Ignore", "NoReply", "Ok", "Outside", "Pid", "Ref", "Reply", "Response", "Runtime",
+    "Start", "Stop", "Supervisor", "SupervisorFlags", "Target", "Timeout", "host_child", "host_of_role", "open_host",
+    "placement", "process", "reason", "serve_outside", "start_host", "wire",
 ]  # fmt: skip

@@ -5,7 +5,8 @@ Source: OTP `supervisor`, child specifications; Elixir `Supervisor.child_spec/2`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import importlib
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Literal, NamedTuple
 
 import attrs
@@ -31,7 +32,7 @@ class Start:
     """How to start a child: a server class or a function, and what to give it.
 
     Args:
-        target: A class with `start_link`, which is called with the arguments; or a function (`def` or
+        target: `module:name` of one of the following, found where the child is started; a class with `start_link`, which is called with the arguments; or a function (`def` or
             `async def`) that starts a process linked to its caller and returns its pid, `(pid, extra)`
             or `Ignore()`.
         args: Positional arguments.
@@ -40,7 +41,7 @@ class Start:
 
     __slots__ = ("args", "kwargs", "target")
 
-    def __init__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, target: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> None:
         self.target = target
         self.args = args
         self.kwargs = kwargs
@@ -64,6 +65,28 @@ class Start:
     def name(self) -> str:
         """What is started, for people."""
         return str(getattr(self.target, "__qualname__", self.target))
+
+    @property
+    def path(self) -> str:
+        """`module:name` of what is started."""
+        if isinstance(self.target, str):
+            return self.target
+        return f"{self.target.__module__}:{self.target.__qualname__}"
+
+    def resolved(self) -> Callable[..., Any]:
+        """Return what is started, imported if it was given by name.
+
+        Raises:
+            ImportError, AttributeError: There is no such thing.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, name = self.target.partition(":")
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+        target: Callable[..., Any] = found
+        return target
 
 
 @attrs.frozen(kw_only=True)
@@ -150,13 +173,18 @@ def fault_of(spec: Any, *, auto_shutdown: str | None = None) -> Fault | None:
 
 def _checks(spec: ChildSpec) -> Iterable[tuple[str, Any, bool]]:
     yield "missing_id", spec.id, spec.id is not None
+    yield "invalid_id", repr(spec.id)[:200], isinstance(spec.id, Hashable)
     yield "missing_start", spec.start, spec.start is not None
-    yield "invalid_mfa", repr(spec.start)[:500], isinstance(spec.start, Start) and callable(spec.start.target)
+    yield "invalid_mfa", repr(spec.start)[:500], _is_start(spec.start)
     yield "invalid_restart_type", spec.restart, spec.restart in _RESTARTS
     yield "invalid_shutdown", spec.shutdown, _is_shutdown(spec.shutdown)
     yield "invalid_child_type", spec.type, spec.type is None or spec.type in _TYPES
     yield "invalid_significant", spec.significant, spec.significant.__class__ is bool
     yield "invalid_host", spec.host, _is_host(spec.host)
+
+
+def _is_start(value: object) -> bool:
+    return isinstance(value, Start) and (callable(value.target) or ":" in str(value.target))
 
 
 def _is_shutdown(value: object) -> bool:
@@ -171,6 +199,7 @@ def _is_host(value: object) -> bool:
 
 _FIELDS: Final = {
     "missing_id": ("id", "an id that is not None"),
+    "invalid_id": ("id", "a hashable id"),
     "missing_start": ("start", "a Start"),
     "invalid_mfa": ("start", "Start(class or function, …)"),
     "invalid_restart_type": ("restart", "permanent, transient or temporary"),
@@ -206,12 +235,12 @@ def check_specs(specs: Any, *, auto_shutdown: str | None = None) -> None:
 
 def first_fault(specs: Iterable[Any], *, auto_shutdown: str | None = None) -> Fault | None:
     """Return the first thing that is wrong in a list of specs, or None."""
-    seen = []
+    seen: set[Any] = set()
     for spec in specs:
         fault = fault_of(spec, auto_shutdown=auto_shutdown)
         if fault is not None:
             return fault
         if spec.id in seen:
             return Fault("duplicate_child_name", spec.id, spec.id)
-        seen.append(spec.id)
+        seen.add(spec.id)
     return None

@@ -61,11 +61,12 @@ async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:
             pid = await placer[0](spec)
             return Outcome(IGNORED) if pid is None else Outcome(STARTED, pid)
         start = spec.start
-        start_link = getattr(start.target, "start_link", None)
+        target = start.target if start.target.__class__ is not str else start.resolved()
+        start_link = getattr(target, "start_link", None)
         if start_link is not None:
             pid = await start_link(*extra, *start.args, **start.kwargs)
             return Outcome(IGNORED) if pid is None else Outcome(STARTED, pid)
-        return _read(await _run(start, extra), start)
+        return _read(await _run(target, start, extra), start)
     except StartFailed as error:
         return Outcome(REFUSED, reason=error.reason)
     except NameTaken as error:
@@ -74,8 +75,8 @@ async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:
         return Outcome(REFUSED, reason=of_exception(error))
 
 
-async def _run(start: Start, extra: tuple[Any, ...]) -> Any:
-    result = start.target(*extra, *start.args, **start.kwargs)
+async def _run(target: Any, start: Start, extra: tuple[Any, ...]) -> Any:
+    result = target(*extra, *start.args, **start.kwargs)
     if result.__class__ is CoroutineType:
         # A user's coroutine gets a task: it may use asyncio's features.
         return await current().runtime.loop.create_task(result)

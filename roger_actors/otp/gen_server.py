@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Union
 
 from roger_actors import errors
 from roger_actors.errors import NoProcess, ServerExited, StartFailed
+from roger_actors.otp.child_spec import ChildInfo
 from roger_actors.otp.message import CastRequest, Exit, From, Refusal
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.process import current, here
@@ -97,6 +98,10 @@ class GenServer(Generic[S]):
     def format_status(self, state: S) -> Any:
         """Return what logs and `get_status` may show of the state."""
         return state
+
+    def children_of(self, state: S) -> list[tuple[ChildInfo, int]]:
+        """Return a supervisor's children and their restarts, for a walk of the tree; others have none."""
+        return []
 
     # ---------------------------------------------------------------- start and stop
 

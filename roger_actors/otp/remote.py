@@ -6,6 +6,7 @@ watches a host's processes is indexed by host, so that its death costs what it t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from roger_actors.errors import ServerExited, Undeliverable
 from roger_actors.otp import wire
 from roger_actors.otp.message import CallRequest, SystemRequest
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Reason, of_host_exit
+from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit
 from roger_actors.transport.base import ROOT, HostExit, HostId
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ class Remote:
 
     Attributes:
         waiting: Whether there is something to flush.
-        on_ready: Root host: called with a host's id when its runtime says that its processes are up.
+        hosts: Root host: role of every host started here, and what becomes None when it is ready.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self.waiting = False
-        self.on_ready: Callable[[HostId], None] = lambda host: None
+        self.hosts: dict[HostId, tuple[str, asyncio.Future[Reason]]] = {}
         self._runtime = runtime
         self._endpoint = runtime.endpoint
         self._plain_only = runtime.endpoint.role in wire.PLAIN_ROLES
@@ -76,6 +77,13 @@ class Remote:
         elif not self.waiting:
             self.waiting = True
             self._runtime.wake()
+
+    def _put_reason(self, host: HostId, *signal: Any) -> None:
+        """Send a signal that ends in an exit reason; one that cannot travel goes as text."""
+        try:
+            self._put(host, *signal)
+        except Undeliverable:
+            self._put(host, *signal[:-1], Fault("unportable_reason", repr(signal[-1])[:500]))
 
     def _choose_codec(self, host: HostId) -> Callable[[list[Any]], bytes] | None:
         role = self._endpoint.role_of(host)
@@ -114,7 +122,7 @@ class Remote:
 
     def exit(self, sender: Pid, target: Pid, reason: Reason) -> None:
         """Send an exit signal to a process of another host."""
-        self._put(target.host, _EXIT, target.serial, sender, reason)
+        self._put_reason(target.host, _EXIT, target.serial, sender, reason)
 
     def exit_host(self, sender: Pid, target: Pid, reason: Reason) -> None:
         """Tell a host to end; with `KILL` the root host kills its OS process."""
@@ -123,7 +131,7 @@ class Remote:
         elif reason is KILL and self._runtime.host == ROOT:
             self._endpoint.kill_host(target.host)
         else:
-            self._put(target.host, _EXIT, 0, sender, reason)
+            self._put_reason(target.host, _EXIT, 0, sender, reason)
 
     def link(self, process: Process, other: Pid) -> None:
         """Tell the other side of a link that was made here."""
@@ -145,7 +153,7 @@ class Remote:
         linked = self._linked.get(other.host)
         if linked is not None:
             linked.discard(process)
-        self._put(other.host, _LINK_EXIT, other.serial, process.pid, reason)
+        self._put_reason(other.host, _LINK_EXIT, other.serial, process.pid, reason)
 
     def _drop_link(self, process: Process, host: HostId) -> None:
         linked = self._linked.get(host)
@@ -186,7 +194,7 @@ class Remote:
     def down(self, key: tuple[HostId, int], reason: Reason) -> None:
         """Tell a watcher on another host of an end here."""
         self._incoming.pop(key, None)
-        self._put(key[0], _DOWN, key[1], reason)
+        self._put_reason(key[0], _DOWN, key[1], reason)
 
     def ask(self, pending: Pending, target: Target, message: CallRequest | SystemRequest) -> None:
         """Send a request to a process of another host.
@@ -205,7 +213,7 @@ class Remote:
     def farewell(self, reason: Reason) -> None:
         """Tell the root host why this host is about to end."""
         if self._runtime.host != ROOT:
-            self._put(ROOT, _FAREWELL, reason)
+            self._put_reason(ROOT, _FAREWELL, reason)
 
     def ready(self) -> None:
         """Tell the root host that this host's processes are up."""
@@ -222,7 +230,10 @@ class Remote:
             return
         handlers = self._handlers
         for signal in signals:
-            handlers[signal[0]](sender, *signal[1:])
+            try:
+                handlers[signal[0]](sender, *signal[1:])
+            except Exception:  # a malformed signal of another host must not harm this one
+                _log.exception("a signal of host %s was dropped: %.500r", sender, signal)
 
     def _make_handlers(self) -> list[Callable[..., None]]:
         return [
@@ -324,12 +335,15 @@ class Remote:
         self._farewells[sender] = reason
 
     def _in_ready(self, sender: HostId) -> None:
-        self.on_ready(sender)
+        started = self.hosts.get(sender)
+        if started is not None and not started[1].done():
+            started[1].set_result(None)
 
     # ---------------------------------------------------------------- a host's death
 
     def _on_host_down(self, host: HostId, ended: HostExit) -> None:
         runtime = self._runtime
+        self.hosts.pop(host, None)
         reason = self._farewells.pop(host, None)
         if reason is None:
             reason = of_host_exit(ended.signal, ended.status)

@@ -1,0 +1,54 @@
+"""Starting a child on another host than its supervisor's.
+
+`host="own"` asks the root host for a fresh app host, which ends with the child; `host=<number>` uses a host
+that is there. The child is named by its import path, so that neither root nor kernel ever loads it.
+"""
+
+from __future__ import annotations
+
+from roger_actors.errors import StartFailed
+from roger_actors.otp import children
+from roger_actors.otp.child_spec import ChildSpec
+from roger_actors.otp.gen_server import GenServer
+from roger_actors.otp.host_agent import AGENT
+from roger_actors.otp.pid import Pid
+from roger_actors.otp.process import current, exit, link
+from roger_actors.otp.reason import KILL, Fault
+from roger_actors.transport.base import ROOT, HostId
+
+
+async def start_elsewhere(spec: ChildSpec) -> Pid | None:
+    """Start a child on the host that its spec names, linked to the current process.
+
+    Returns:
+        Its pid, or None if it was ignored.
+
+    Raises:
+        StartFailed: The host or the child did not start.
+    """
+    if isinstance(spec.host, int):
+        return await _start_on(HostId(spec.host), spec, only=False)
+    if spec.host != "own":
+        raise StartFailed(what=f"child {spec.id!r}", reason=Fault("no_such_host", spec.host))
+    host_pid: Pid = await GenServer.call((AGENT, ROOT), ("start_host",), timeout=None)
+    try:
+        pid = await _start_on(host_pid.host, spec, only=True)
+    except BaseException:
+        exit(host_pid, KILL)
+        raise
+    if pid is None:
+        exit(host_pid, KILL)
+    return pid
+
+
+async def _start_on(host: HostId, spec: ChildSpec, *, only: bool) -> Pid | None:
+    supervisor = current()
+    start = spec.start
+    request = ("start_child", supervisor.pid, start.path, list(start.args), dict(start.kwargs), only)
+    pid: Pid | None = await GenServer.call((AGENT, host), request, timeout=None)
+    if pid is not None:
+        link(pid)
+    return pid
+
+
+children.placer.append(start_elsewhere)
