@@ -1,0 +1,118 @@
+"""Uses of the public API that must type-check as a user writes them, under mypy strict and pyright strict."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from roger_actors import (
+    AsyncClient,
+    ChildSpec,
+    Client,
+    Config,
+    DynamicSupervisor,
+    From,
+    GenServer,
+    Hooks,
+    Job,
+    JobRecord,
+    Node,
+    NoReply,
+    Ok,
+    Pid,
+    Ref,
+    Reply,
+    RogerActorsError,
+    Start,
+    Stop,
+    Supervisor,
+    load,
+    process,
+)
+from roger_actors.errors import DuplicateJob
+
+
+class Resize(Job):
+    queue_type = "images"
+    retryable = True
+    max_execution_time = 30.0
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str | None:
+        return f"resize-{args['id']}"
+
+    def perform(self, args: Any) -> int:
+        assert_type(self.record, JobRecord)
+        return 7
+
+
+class Shorter(Job):
+    async def perform(self, args: Any) -> None:
+        await process.sleep(0.1)
+
+
+class Counter(GenServer[int]):
+    def init(self, start: int) -> Ok[int]:
+        return Ok(start, timeout=5.0)
+
+    def handle_call(self, request: str, sender: From, state: int) -> Reply[int] | Stop[int]:
+        if request == "stop":
+            return Stop("told to", state, reply="bye")
+        return Reply(state, state)
+
+    async def handle_cast(self, request: int, state: int) -> NoReply[int]:
+        return NoReply(state + request)
+
+
+class Reports(Hooks):
+    def before_run(self, partition: str, record: JobRecord) -> float:
+        return 1.0
+
+
+def enqueue_from_a_node() -> None:
+    with Node.start("roger.toml") as node:
+        record = Resize.create({"id": 7, "width": 320})
+        assert_type(record, JobRecord)
+        assert_type(node.enqueue(record, "acme"), JobRecord)
+        assert_type(node.enqueue_many([record], "acme"), list[JobRecord | RogerActorsError])
+
+
+async def enqueue_from_a_loop() -> None:
+    async with Node.start("roger.toml") as node:
+        assert_type(await node.aio.enqueue(Resize.create({}), "acme"), JobRecord)
+
+
+def enqueue_from_a_web_process() -> None:
+    with Client("roger.toml") as client:
+        try:
+            assert_type(client.enqueue(Resize.create({"id": 7}), "acme"), JobRecord)
+        except DuplicateJob as error:
+            print(error)
+
+
+async def enqueue_with_awaitables(client: Client) -> None:
+    assert_type(client.aio, AsyncClient)
+    assert_type(await client.aio.enqueue(Resize.create({}), "acme"), JobRecord)
+
+
+def read_a_file() -> Config:
+    return load("roger.toml")
+
+
+async def use_processes() -> None:
+    pid = await Counter.start_link(5, name="counter")
+    assert_type(pid, Pid)
+    answer = await Counter.call(pid, "value", timeout=1.0)
+    print(answer)
+    Counter.cast("counter", 1)
+    assert_type(process.self(), Pid)
+    assert_type(process.monitor(pid), Ref)
+    assert_type(process.whereis("counter"), Pid | None)
+    await GenServer.stop(pid)
+
+
+async def supervise() -> None:
+    child = ChildSpec(id="counter", start=Start(Counter, 5), restart="transient", shutdown=5.0)
+    supervisor = await Supervisor.start_link([child], strategy="one_for_one", max_restarts=3, max_seconds=5.0)
+    assert_type(supervisor, Pid)
+    many = await DynamicSupervisor.start_link(max_children=10)
+    print(await DynamicSupervisor.start_child(many, child))
