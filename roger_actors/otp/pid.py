@@ -28,7 +28,9 @@ class Pid(NamedTuple):
         """Return `<node.host.serial>`."""
         return f"<{self.node}.{self.host}.{self.serial}>"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """Return the same, so that lists of pids read well."""
+        return str(self)
 
 
 class Ref(NamedTuple):
@@ -46,4 +48,6 @@ class Ref(NamedTuple):
         """Return `#<node.host.number>`."""
         return f"#<{self.node}.{self.host}.{self.number}>"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """Return the same, so that lists of pids read well."""
+        return str(self)

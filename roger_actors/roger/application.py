@@ -1,17 +1,17 @@
 """The trees of a node, as data: what the root host, the kernel host and the app host supervise.
 
 ```
-root host    hosts          rest_for_one: a kernel that dies takes the worker hosts along, because the
+root host    top            rest_for_one: a kernel that dies takes the worker hosts along, because the
              │              broker hands its deliveries out again
              ├── kernel     a host (an OS process)
              ├── app        a host, if the configuration has [[children]]
              └── workers    worker_hosts (dynamic: one child per worker host) and their starter
 
-kernel host  roger          rest_for_one: who comes later uses who came before
+kernel host  top            rest_for_one: who comes later uses who came before
              ├── connection worker_pool partitions partition_manager
              └── system parking shutdown_handler
 
-app host     children       the user's own processes, the strategy of [supervision.children]
+app host     top            the user's own processes, the strategy of [supervision.children]
 ```
 
 Source:
@@ -22,12 +22,12 @@ Source:
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, TypedDict
 
 from roger_actors.errors import ConfigError
-from roger_actors.otp import ChildSpec, DynamicSupervisor, HostStart, Start
+from roger_actors.otp import ChildSpec, DynamicSupervisor, Start, host_child
 from roger_actors.roger import kernel as names
-from roger_actors.roger.config import Child, Config
+from roger_actors.roger.config import Child, Config, Strategy, Supervision
 from roger_actors.roger.connection import Connection
 from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.parking import Parking
@@ -37,14 +37,16 @@ from roger_actors.roger.system.server import System
 from roger_actors.roger.worker_pool.hosts import STARTER, SUPERVISOR, WorkerHosts
 from roger_actors.roger.worker_pool.pool import WorkerPool
 
-HOSTS = "hosts"
-"""Name of the supervisor in the root host."""
-ROGER = "roger"
-"""Name of the supervisor in the kernel host."""
-CHILDREN = "children"
-"""Name of the supervisor in the app host."""
 HOST_STOPS_IN = 10.0
 """Seconds that a host gets to stop its tree."""
+
+
+class TopOptions(TypedDict):
+    """The options of `open_host`."""
+
+    strategy: Strategy
+    max_restarts: int
+    max_seconds: float
 
 
 def root_children(config: Config, packed: bytes) -> list[ChildSpec]:
@@ -55,13 +57,10 @@ def root_children(config: Config, packed: bytes) -> list[ChildSpec]:
         packed: The same, packed for the hosts that are started with it.
     """
     workers = config.supervision["workers"]
-    hosts = [ChildSpec(id="kernel", start=HostStart("kernel", packed), shutdown=HOST_STOPS_IN, type="supervisor")]
-    if config.children:
-        hosts.append(
-            ChildSpec(id="app", start=HostStart("app", packed), shutdown=HOST_STOPS_IN, type="supervisor")
-        )
+    app = [host_child("app", "app", packed, shutdown=HOST_STOPS_IN)] if config.children else []
     return [
-        *hosts,
+        host_child("kernel", "kernel", packed, shutdown=HOST_STOPS_IN),
+        *app,
         ChildSpec(
             id="worker_hosts",
             start=Start(
@@ -134,12 +133,13 @@ def _class_of(index: int, child: Child) -> Any:
     return found
 
 
-def supervisor_options(config: Config, flags: str) -> dict[str, Any]:
-    """Return the options of `Supervisor.start_link` that `[supervision.FLAGS]` sets."""
-    limits = config.supervision[flags]
-    return {
-        "strategy": limits.strategy,
-        "max_restarts": limits.max_restarts,
-        "max_seconds": limits.max_seconds,
-        "auto_shutdown": limits.auto_shutdown,
-    }
+def top_options(flags: Supervision, strategy: Strategy | None = None) -> TopOptions:
+    """Return how a host's top supervisor answers, from one of `config.supervision`.
+
+    Args:
+        flags: Its limits.
+        strategy: Instead of the configured one, where the tree only works with this one.
+    """
+    return TopOptions(
+        strategy=strategy or flags.strategy, max_restarts=flags.max_restarts, max_seconds=flags.max_seconds
+    )

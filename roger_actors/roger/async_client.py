@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from roger_actors.broker import Broker, Message
+from roger_actors.broker import Broker, Change, Message
 from roger_actors.clock import Clock, SystemClock
 from roger_actors.errors import DuplicateJob, RogerActorsError, Unroutable
 from roger_actors.roger import flags, queue, queue_key, shelf
@@ -155,18 +155,18 @@ class AsyncClient:
 
     async def _claim(
         self, partition: str, outcomes: list[Enqueued], messages: dict[int, Message], limit: float
-    ) -> dict[int, queue_key.Change]:
+    ) -> dict[int, Change]:
         """Claim the queue keys; those refused become outcomes and are taken out of `messages`."""
         now = self._clock.wall()
-        won: dict[int, queue_key.Change] = {}
-        trying: dict[int, queue_key.Change] = {}
+        won: dict[int, Change] = {}
+        trying: dict[int, Change] = {}
         for index in messages:
             record = outcomes[index]
             if isinstance(record, JobRecord) and record.queue_key is not None:
                 trying[index] = queue_key.claiming(partition, record.queue_key, record.id, now)
         while trying:
             answers = await self._broker.tables.change(list(trying.values()), limit)
-            again: dict[int, queue_key.Change] = {}
+            again: dict[int, Change] = {}
             for (index, change), answer in zip(trying.items(), answers, strict=True):
                 if answer.done:
                     won[index] = change
@@ -188,7 +188,7 @@ class AsyncClient:
         return won
 
     async def _settle_claims(
-        self, claims: dict[int, queue_key.Change], outcomes: list[Enqueued], limit: float
+        self, claims: dict[int, Change], outcomes: list[Enqueued], limit: float
     ) -> None:
         """Second phase: mark what was published, free what certainly was not, let the rest lapse."""
         changes = []
@@ -326,7 +326,7 @@ class AsyncClient:
 
     # -- flags -----------------------------------------------------------------------------------
 
-    async def _set(self, change: queue_key.Change) -> None:
+    async def _set(self, change: Change) -> None:
         """Make a change whose key may be there already: the first one stands."""
         await self._broker.tables.change([change], self._timeout)
 
@@ -334,12 +334,12 @@ class AsyncClient:
         current = await self._broker.tables.get(table, key, self._timeout)
         while current is not None:
             (answer,) = await self._broker.tables.change(
-                [queue_key.Change(table, key, current, None)], self._timeout
+                [Change(table, key, current, None)], self._timeout
             )
             current = None if answer.done else answer.current
 
 
-def _overtaken(change: queue_key.Change, current: bytes | None, outcome: Enqueued) -> Enqueued:
+def _overtaken(change: Change, current: bytes | None, outcome: Enqueued) -> Enqueued:
     """Say what became of a published job whose claim is not as it was left."""
     mine = queue_key.decode(change.new)
     held = queue_key.decode(current)

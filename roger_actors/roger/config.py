@@ -137,6 +137,8 @@ class Config:
         worker_max_jobs: Jobs after which a worker host is replaced; None for never.
         worker_max_memory: Resident bytes over which a worker host is replaced after its job; None
             for never.
+        max_deaths: Worker hosts that one job may end (by a crash, a signal, lack of memory) before it
+            is buried with that cause.
         worker_idle_timeout: Seconds after which an idle worker host is ended.
         log_level: Level of the root logger in every host, when `logging` is not given.
         logging: A table for `logging.config.dictConfig`, used in every host; None for plain lines on
@@ -162,6 +164,7 @@ class Config:
     max_worker_hosts: int | None = None
     worker_max_jobs: int | None = None
     worker_max_memory: int | None = None
+    max_deaths: int = 3
     worker_idle_timeout: float = 60.0
     log_level: str = "INFO"
     logging: Mapping[str, Any] | None = None
@@ -280,6 +283,7 @@ _NODE: Final[Mapping[str, Check[Any]]] = {
     "max_worker_hosts": _LIMIT,
     "worker_max_jobs": _LIMIT,
     "worker_max_memory": settings.size(1024**2),
+    "max_deaths": _LIMIT,
     "worker_idle_timeout": settings.seconds(above=0, at_most=YEAR),
 }
 """What may be set in `[node]`; a setting left out has the default of `Config`."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from roger_actors.errors import ProcessError
-from roger_actors.otp import GenServer, NoReply, Ok, Reply, process
+from roger_actors.otp import From, GenServer, NoReply, Ok, Reply, process
 from roger_actors.roger.kernel import MANAGER, POOL, Kernel
 from roger_actors.roger.partition import manager
 from roger_actors.roger.worker_pool import pool
@@ -33,17 +33,18 @@ class ShutdownHandler(GenServer[Kernel]):
         """Wait to be asked."""
         return Ok(kernel)
 
-    def handle_call(self, request: Any, sender: Any, kernel: Kernel) -> Reply[Kernel] | NoReply[Kernel]:
-        """Answer `"drain"` with the ids of the jobs that were still running at the end."""
-        if request != "drain":
-            return Reply({"error": f"unknown request {request!r}"}, kernel)
-        process.spawn(_drain, kernel, sender)
-        return NoReply(kernel)
+    def handle_call(self, request: Any, sender: From, kernel: Kernel) -> Reply[Kernel] | NoReply[Kernel]:
+        """Answer `["drain", seconds]` with the ids of the jobs that were still running at the end."""
+        match request:
+            case ["drain", int() | float() as limit]:
+                process.spawn(_drain, kernel, sender, float(limit))
+                return NoReply(kernel)
+        return Reply({"error": f"unknown request {request!r}"}, kernel)
 
 
-async def _drain(kernel: Kernel, sender: Any) -> None:
+async def _drain(kernel: Kernel, sender: From, limit: float) -> None:
     """Drain, then answer. A process of its own."""
-    deadline = kernel.clock.monotonic() + kernel.config.shutdown_timeout
+    deadline = kernel.clock.monotonic() + limit
     try:
         while await GenServer.call(MANAGER, manager.Drain(), timeout=CALL_LIMIT) > 0:
             if kernel.clock.monotonic() > deadline:

@@ -26,7 +26,20 @@ import msgspec
 from roger_actors.broker import Consumer as Subscription
 from roger_actors.broker import Delivery, QueueSpec
 from roger_actors.errors import BrokerError, UndecodableJob
-from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
+from roger_actors.otp import (
+    ChildSpec,
+    Down,
+    DynamicSupervisor,
+    GenServer,
+    NoReply,
+    Ok,
+    Pid,
+    Ref,
+    Reply,
+    Response,
+    Start,
+    process,
+)
 from roger_actors.roger import flags, queue
 from roger_actors.roger.codec import JobHeader, decode_header
 from roger_actors.roger.kernel import MANAGER, POOL, Kernel, tell, workers_name
@@ -122,7 +135,7 @@ class Source:
 class Held:
     """A delivery that a Worker has in hand."""
 
-    __slots__ = ("delivery", "header", "since", "source", "stale")
+    __slots__ = ("cancelled", "delivery", "header", "since", "source", "stale", "worker")
 
     def __init__(self, source: Source, delivery: Delivery, header: JobHeader, since: float) -> None:
         self.source = source
@@ -130,6 +143,8 @@ class Held:
         self.header = header
         self.since = since
         self.stale = False
+        self.cancelled = False
+        self.worker: Pid | None = None
 
 
 class State:
@@ -141,9 +156,12 @@ class State:
         self.wanted = dict(kernel.partitions.get(partition, {}))
         self.sources: dict[str, Source] = {}
         self.lane: Source | None = None
-        self.workers: dict[Pid, Held] = {}
-        self.running: dict[str, Pid] = {}
+        self.held: dict[int, Held] = {}
+        self.starting: dict[Ref, int] = {}
+        self.numbers: dict[Pid, int] = {}
+        self.running: dict[str, int] = {}
         self.lost: dict[Pid, Held] = {}
+        self.number = 0
         self.keys: dict[str, deque[tuple[Delivery, JobHeader]]] = {}
         self.cancelled: set[str] = set()
         self.paused: set[str] = set()
@@ -184,7 +202,7 @@ class Consumer(GenServer[State]):
                 return Reply("ok", state)
             case Quiesce():
                 await _quiesce(state)
-                return Reply(len(state.workers), state)
+                return Reply(len(state.held), state)
             case Snapshot():
                 return Reply(await _snapshot(state), state)
         raise ValueError(f"unknown request {request!r}")
@@ -196,8 +214,10 @@ class Consumer(GenServer[State]):
                 _arrived(state, message.source, message.delivery)
             case Finished():
                 return self._finished(state, message)
+            case Response():
+                _worker_started(state, message.ref, message.value)
             case Down():
-                _worker_down(state, message.process)
+                _down(state, message)
             case Reclaimed():
                 _give_back(state, message.worker)
             case Reset():
@@ -254,8 +274,7 @@ def _is_known(state: State, source: Source, delivery: Delivery, header: JobHeade
     if (header.id, header.retry_count) in state.settled:
         _ack(source, delivery)
         return True
-    worker = state.running.get(header.id)
-    held = state.workers.get(worker) if worker is not None else None
+    held = state.held.get(state.running.get(header.id, 0))
     if held is not None and held.stale and held.header.retry_count == header.retry_count:
         held.delivery = delivery
         held.stale = False
@@ -268,8 +287,9 @@ def _start(state: State, source: Source, delivery: Delivery, header: JobHeader) 
     kernel = state.kernel
     counted = state.sources.get(header.queue_type) if source.queue_type == "" else source
     limit = counted.max_workers if counted is not None else 1
-    cancelled = header.id in state.cancelled
+    state.number += 1
     assignment = Assignment(
+        state.number,
         kernel,
         state.partition,
         process.self(),
@@ -277,22 +297,41 @@ def _start(state: State, source: Source, delivery: Delivery, header: JobHeader) 
         header,
         queue.make_name(state.partition, header.queue_type),
         limit,
-        cancelled,
+        cancelled=header.id in state.cancelled,
     )
-    worker = DynamicSupervisor.start_local(workers_name(state.partition), Worker, assignment)
-    process.monitor(worker)
-    state.workers[worker] = Held(source, delivery, header, kernel.clock.monotonic())
-    state.running[header.id] = worker
+    spec = ChildSpec(id=header.id, start=Start(Worker, assignment), restart="temporary")
+    ref = GenServer.send_request(workers_name(state.partition), ("start_child", spec))
+    state.starting[ref] = state.number
+    state.held[state.number] = Held(source, delivery, header, kernel.clock.monotonic())
+    state.running[header.id] = state.number
     source.held += 1
 
 
+def _worker_started(state: State, ref: Ref, worker: Any) -> None:
+    number = state.starting.pop(ref, 0)
+    held = state.held.get(number)
+    if held is None:
+        return  # it has finished already
+    if not isinstance(worker, Pid):
+        state.kernel.log.error("partition %s: no worker could be started: %s", state.partition, worker)
+        _let_go(state, number, held)
+        return
+    held.worker = worker
+    state.numbers[worker] = number
+    process.monitor(worker)
+    if held.cancelled:
+        process.send(worker, CancelRun())
+
+
 def _finished(state: State, message: Finished) -> Source | None:
-    held = state.workers.pop(message.worker, None)
+    held = state.held.pop(message.number, None)
     if held is None:
         return None
     source, header = held.source, held.header
     state.counts[message.outcome] += 1
-    if state.running.get(header.id) == message.worker:
+    if held.worker is not None:
+        state.numbers.pop(held.worker, None)
+    if state.running.get(header.id) == message.number:
         del state.running[header.id]
     if message.outcome == "cancelled":
         state.cancelled.discard(header.id)
@@ -329,21 +368,32 @@ def _measure(source: Source, message: Finished) -> None:
         source.subscription.set_prefetch(subscriptions.prefetch(source.max_workers, source.mean))
 
 
-def _worker_down(state: State, worker: Pid) -> None:
+def _down(state: State, down: Down) -> None:
     """A Worker died before it had finished: give its delivery back once nothing of it runs."""
-    held = state.workers.pop(worker, None)
-    if held is not None:
-        state.lost[worker] = held
-        process.send(POOL, Reclaim(worker, process.self()))
+    number = state.starting.pop(down.ref, 0) or state.numbers.pop(down.process, 0)
+    held = state.held.get(number)
+    if held is None:
+        return
+    if held.worker is None:
+        _let_go(state, number, held)
+        return
+    del state.held[number]
+    state.lost[held.worker] = held
+    process.send(POOL, Reclaim(held.worker, process.self()))
 
 
 def _give_back(state: State, worker: Pid) -> None:
     held = state.lost.pop(worker, None)
-    if held is None:
-        return
+    if held is not None:
+        _let_go(state, 0, held)
+
+
+def _let_go(state: State, number: int, held: Held) -> None:
+    """Return a delivery whose job does not run to its queue."""
     source, header = held.source, held.header
-    if state.running.get(header.id) == worker:
-        del state.running[header.id]
+    state.held.pop(number, None)
+    if state.running.get(header.id, number) not in state.held:
+        state.running.pop(header.id, None)
     if not held.stale:
         source.held -= 1
         if source.subscription is not None:
@@ -355,7 +405,7 @@ def _give_back(state: State, worker: Pid) -> None:
 def _reset(state: State, source: Source, reason: str) -> None:
     """Everything this subscription delivered will come again; running jobs go on and are recognised."""
     state.kernel.log.warning("partition %s: queue %s was reset: %s", state.partition, source.name, reason)
-    for held in state.workers.values():
+    for held in state.held.values():
         if held.source is source and not held.stale:
             held.stale = True
             source.held -= 1
@@ -425,7 +475,8 @@ async def _end_orphans(state: State) -> None:
     """End the Workers of a predecessor: their deliveries have gone back to the broker."""
     supervisor = workers_name(state.partition)
     for child in await DynamicSupervisor.which_children(supervisor):
-        await DynamicSupervisor.terminate_child(supervisor, child.pid)
+        if isinstance(child.pid, Pid):
+            await DynamicSupervisor.terminate_child(supervisor, child.pid)
 
 
 async def _open(state: State) -> None:
@@ -515,9 +566,9 @@ async def _apply_pauses(state: State) -> None:
             continue
         source.paused = paused
         await (source.subscription.pause() if paused else source.subscription.resume())
-    for worker, held in state.workers.items():
-        if state.quiet or held.header.queue_type in state.paused:
-            process.send(worker, GiveBack())
+    for held in state.held.values():
+        if held.worker is not None and (state.quiet or held.header.queue_type in state.paused):
+            process.send(held.worker, GiveBack())
     held_back, state.held_back = state.held_back, []
     for delivery, header in held_back:
         assert state.lane is not None
@@ -540,9 +591,11 @@ async def _quiesce(state: State) -> None:
 def _cancel(state: State, job_id: str) -> str:
     """Make sure that a job does not start any more, and ends if it runs."""
     state.cancelled.add(job_id)
-    worker = state.running.get(job_id)
-    if worker is not None:
-        process.send(worker, CancelRun())
+    held = state.held.get(state.running.get(job_id, 0))
+    if held is not None:
+        held.cancelled = True
+        if held.worker is not None:
+            process.send(held.worker, CancelRun())
         return "running"
     for waiting in state.keys.values():
         for delivery, header in waiting:
@@ -581,7 +634,7 @@ async def _snapshot(state: State) -> dict[str, Any]:
                 "retry_count": held.header.retry_count,
                 "held_for": round(state.kernel.clock.monotonic() - held.since, 3),
             }
-            for held in state.workers.values()
+            for held in state.held.values()
         ],
         "waiting_on_keys": sum(len(waiting) for waiting in state.keys.values()),
         "counts": dict(state.counts),

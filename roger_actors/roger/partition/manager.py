@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from roger_actors.errors import PartitionNotRunning, ProcessError, RogerActorsError
+from roger_actors.broker import Change
+from roger_actors.errors import ConfigError, PartitionNotRunning, ProcessError, RogerActorsError
 from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
 from roger_actors.roger import flags, queue, queue_key
 from roger_actors.roger.connection import BrokerDown, BrokerUp
@@ -157,7 +158,8 @@ async def _carry_out(state: State, request: Any) -> Any:
 async def _end_unknown() -> None:
     """End the trees that a predecessor of this process started."""
     for child in await DynamicSupervisor.which_children(PARTITIONS):
-        await DynamicSupervisor.terminate_child(PARTITIONS, child.pid)
+        if isinstance(child.pid, Pid):
+            await DynamicSupervisor.terminate_child(PARTITIONS, child.pid)
 
 
 async def _start_wanted(state: State) -> None:
@@ -167,7 +169,7 @@ async def _start_wanted(state: State) -> None:
 
 
 async def _start(state: State, partition: str, queues: dict[str, int]) -> str:
-    queue.check_partition(partition, queues)
+    _check(partition, queues)
     previous = state.wanted.get(partition)
     state.wanted[partition] = queues
     if partition not in state.running:
@@ -176,6 +178,15 @@ async def _start(state: State, partition: str, queues: dict[str, int]) -> str:
     elif previous != queues:
         await _ask(partition, Reconfigure(queues))
     return "ok"
+
+
+def _check(partition: str, queues: Mapping[str, int]) -> None:
+    """Refuse what could not be a partition; raises ConfigError."""
+    queue.partition_id(partition)
+    for queue_type, workers in queues.items():
+        queue.queue_type(queue_type)
+        if workers < 0:
+            raise ConfigError(key=f"{partition}.{queue_type}", value=workers, expected="max_workers of 0 or more")
 
 
 async def _start_tree(state: State, partition: str) -> None:
@@ -223,7 +234,7 @@ async def _delete(state: State, partition: str) -> str:
         await broker.delete(name)
     for table in (queue_key.TABLE, flags.CANCELLED, flags.PAUSED):
         entries = await broker.tables.scan(table, flags.table_key(partition, ""), limit)
-        changes = [queue_key.Change(table, key, value, None) for key, value in entries.items()]
+        changes = [Change(table, key, value, None) for key, value in entries.items()]
         if changes:
             await broker.tables.change(changes, limit)
     return "ok"

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from roger_actors.broker import Delivery, Message, QueueSpec
+from roger_actors.broker import Change, Delivery, Message, QueueSpec
 from roger_actors.errors import BrokerError, Unroutable
-from roger_actors.otp import SHUTDOWN, GenServer, NoReply, Ok, Pid, Stop, process
-from roger_actors.otp.reason import ExitStatus, Signal
+from roger_actors.otp import GenServer, NoReply, Ok, Pid, Stop, process
+from roger_actors.otp.reason import SHUTDOWN, ExitStatus, Signal
 from roger_actors.roger import flags, queue, queue_key, retry, shelf
 from roger_actors.roger.codec import JobHeader, with_retry
 from roger_actors.roger.kernel import POOL, Kernel
@@ -44,6 +44,7 @@ class Assignment(NamedTuple):
     """What a Worker is started with.
 
     Attributes:
+        number: The consumer's number for it.
         kernel: The node's kernel.
         partition: The tenant.
         consumer: Whom to tell `Finished`.
@@ -54,6 +55,7 @@ class Assignment(NamedTuple):
         cancelled: Whether it must not run, only be told off.
     """
 
+    number: int
     kernel: Kernel
     partition: str
     consumer: Pid
@@ -68,12 +70,12 @@ class Finished(NamedTuple):
     """The job has left, or its follow-up is safe: ack it.
 
     Attributes:
-        worker: Who says so.
+        number: The assignment's.
         outcome: `done`, `failed`, `retried`, `buried`, `cancelled`, `parked` or `dropped`.
         seconds: How long it ran, 0 where it did not.
     """
 
-    worker: Pid
+    number: int
     outcome: str
     seconds: float = 0.0
 
@@ -317,7 +319,7 @@ async def _leave(run: Run) -> Any:
         key = flags.table_key(given.partition, header.id)
         noted = await tables.get(flags.CANCELLED, key, limit)
         if noted is not None:
-            await tables.change([queue_key.Change(flags.CANCELLED, key, noted, None)], limit)
+            await tables.change([Change(flags.CANCELLED, key, noted, None)], limit)
     if header.queue_key is not None and run.outcome != "retried":
         key = queue_key.table_key(given.partition, header.queue_key)
         current = await tables.get(queue_key.TABLE, key, limit)
@@ -328,7 +330,7 @@ async def _leave(run: Run) -> Any:
 
 
 def _finish(run: Run) -> Stop[Run]:
-    process.send(run.given.consumer, Finished(process.self(), run.outcome, run.seconds))
+    process.send(run.given.consumer, Finished(run.given.number, run.outcome, run.seconds))
     return Stop(state=run)
 
 

@@ -86,9 +86,10 @@ def encode(message: Ask | Alive | Leaving | Answer) -> bytes:
 def decode_broadcast(body: bytes) -> Ask | Alive | Leaving | None:
     """Return what was broadcast, None if it is nothing this release knows."""
     try:
-        return _broadcasts.decode(body)
+        message: Ask | Alive | Leaving = _broadcasts.decode(body)
     except msgspec.DecodeError:
         return None
+    return message
 
 
 def decode_answer(body: bytes) -> Answer | None:

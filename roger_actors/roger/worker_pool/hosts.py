@@ -14,20 +14,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from roger_actors.errors import RogerActorsError
-from roger_actors.otp import (
-    ROOT,
-    ChildSpec,
-    DynamicSupervisor,
-    GenServer,
-    HostStart,
-    Ok,
-    Pid,
-    Reply,
-    process,
-    wire,
-)
+from roger_actors.otp import DynamicSupervisor, GenServer, Ok, Pid, Reply, host_child, process, wire
 from roger_actors.otp import reason as reasons
 from roger_actors.roger.kernel import POOL, Kernel
+from roger_actors.transport import ROOT
 
 SUPERVISOR = "worker_hosts"
 STARTER = "worker_hosts_starter"
@@ -83,11 +73,8 @@ class WorkerHosts(GenServer[None]):
 
 
 async def _start(args: bytes) -> Pid:
-    spec = ChildSpec(
-        id="worker", start=HostStart("worker", args), restart="transient", shutdown="brutal_kill", type="supervisor"
-    )
-    pid = await DynamicSupervisor.start_child(SUPERVISOR, spec)
-    assert pid is not None
+    spec = host_child("worker", "worker", args, restart="transient", shutdown="brutal_kill", timeout=START_LIMIT)
+    pid: Pid = await DynamicSupervisor.start_child(SUPERVISOR, spec)
     return pid
 
 
@@ -105,6 +92,7 @@ class WorkerArgs(msgspec.Struct, frozen=True, array_like=True):
         jobs: Modules to import.
         hooks: `module:Class` of the user's hooks, empty for none.
         retry_levels: Seconds of each retry level, for jobs without their own.
+        config: The node's configuration, packed.
     """
 
     node: str
@@ -113,6 +101,7 @@ class WorkerArgs(msgspec.Struct, frozen=True, array_like=True):
     jobs: list[str]
     hooks: str
     retry_levels: list[float]
+    config: bytes
 
 
 def pack_args(kernel: Kernel) -> bytes:
@@ -120,7 +109,13 @@ def pack_args(kernel: Kernel) -> bytes:
     config = kernel.config
     return msgspec.msgpack.encode(
         WorkerArgs(
-            kernel.node, kernel.host, POOL, list(config.jobs), config.hooks or "", list(config.retry_levels)
+            kernel.node,
+            kernel.host,
+            POOL,
+            list(config.jobs),
+            config.hooks or "",
+            list(config.retry_levels),
+            msgspec.msgpack.encode(config.to_mapping()),
         )
     )
 

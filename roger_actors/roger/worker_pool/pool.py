@@ -11,7 +11,6 @@ Source:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from roger_actors.otp import Down, GenServer, NoReply, Ok, Pid, Reply, process
@@ -34,8 +33,6 @@ from roger_actors.roger.worker_pool.ledger import STALL, Host, Ledger, Ticket
 from roger_actors.transport import HostId
 
 RUNNER = "job_runner"
-IDLE = 30.0
-"""Seconds after which a worker host with nothing to do is stopped."""
 KEPT_WARM = 1
 """Idle worker hosts that are kept, so that the next job need not wait for a fork."""
 START_AGAIN = 1.0
@@ -165,7 +162,7 @@ class WorkerPool(GenServer[PoolState]):
         state = PoolState(kernel)
         if kernel.config.jobs:
             _ask_for_hosts(state, 1)
-        process.send_after(IDLE / 2, process.self(), "reap")
+        process.send_after(kernel.config.worker_idle_timeout / 2, process.self(), "reap")
         return Ok(state)
 
     def handle_call(self, request: Any, sender: Any, state: PoolState) -> Any:
@@ -185,7 +182,7 @@ class WorkerPool(GenServer[PoolState]):
             case Lend():
                 _lend(state, message)
             case Results():
-                _take_results(state, message.results)
+                _take_results(state, message)
             case Kill():
                 _kill(state, message.worker)
             case Reclaim():
@@ -252,8 +249,11 @@ def _ask_for_hosts(state: PoolState, count: int) -> None:
     state.count_starting()
 
 
-def _take_results(state: PoolState, results: Iterable[Done]) -> None:
-    for done in results:
+def _take_results(state: PoolState, message: Results) -> None:
+    host = state.ledger.hosts.get(HostId(message.host))
+    if host is not None and message.rss:
+        host.rss = message.rss
+    for done in message.results:
         _answer(state, done)
 
 
@@ -406,12 +406,13 @@ def _recall_stalled(state: PoolState) -> None:
 
 
 def _reap(state: PoolState) -> None:
-    idle = state.ledger.idle_longer_than(IDLE, state.now())
+    limit = state.kernel.config.worker_idle_timeout
+    idle = state.ledger.idle_longer_than(limit, state.now())
     spare = max(0, len(state.ledger.hosts) - KEPT_WARM)
     for host in idle[:spare]:
         state.ledger.retire_host(host)
         stop_host(host.pid)
-    process.send_after(IDLE / 2, process.self(), "reap")
+    process.send_after(limit / 2, process.self(), "reap")
 
 
 def _snapshot(state: PoolState) -> dict[str, Any]:

@@ -1,0 +1,312 @@
+"""A node put together: what each of its hosts runs, and the handle of the program that started it.
+
+The only place that names the real transport. `ROLES` is the table that the node's first process
+imports by name; what a host runs is decided here and never by a message.
+
+Source:
+    `Roger.start`, `Roger.Supervisor`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import logging.config
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from roger_actors.broker import open_broker
+from roger_actors.clock import SystemClock
+from roger_actors.errors import ProcessError, RogerActorsError, TransportDown
+from roger_actors.otp import ChildSpec, Start, open_host
+from roger_actors.otp.outside import Outside, serve_outside
+from roger_actors.roger.application import app_children, kernel_children, root_children, top_options
+from roger_actors.roger.client import Client, read_config
+from roger_actors.roger.config import Config
+from roger_actors.roger.kernel import SHUTDOWN, SYSTEM, Kernel
+from roger_actors.roger.worker_host.host import JobRunner
+from roger_actors.roger.worker_pool.hosts import unpack_args
+from roger_actors.roger.worker_pool.pool import RUNNER
+from roger_actors.transport import Endpoint, Role
+
+if TYPE_CHECKING:
+    from roger_actors.transport.thespian import UnixNode
+
+START_LIMIT = 30.0
+"""Seconds that a node gets to come up."""
+PARTITIONS_LIMIT = 15.0
+"""Seconds that `Node.start` waits for the configured partitions to be open."""
+STOP_LIMIT = 10.0
+"""Seconds that a drained node gets to end."""
+ASK_LIMIT = 10.0
+"""Seconds for a question to the kernel host."""
+
+_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
+
+
+# -- what each host runs --------------------------------------------------------------------------
+
+
+def _pack(config: Config) -> bytes:
+    return msgspec.msgpack.encode(config.to_mapping())
+
+
+def _unpack(args: bytes) -> Config:
+    return Config.from_mapping(msgspec.msgpack.decode(args))
+
+
+def _set_up_logging(config: Config) -> None:
+    """Log in this host as the configuration says: by default plain lines on standard error."""
+    if config.logging is not None:
+        logging.config.dictConfig(dict(config.logging))
+    else:
+        logging.basicConfig(level=config.log_level, format=_LOG_FORMAT, force=True)
+
+
+def _root_main(endpoint: Endpoint, args: bytes) -> None:
+    config = _unpack(args)
+    _set_up_logging(config)
+    options = top_options(config.supervision["hosts"])
+    runtime = open_host(endpoint, root_children(config, args), **options)
+    serve_outside(runtime)
+
+
+def _kernel_main(endpoint: Endpoint, args: bytes) -> None:
+    config = _unpack(args)
+    _set_up_logging(config)
+    kernel = Kernel(
+        node=endpoint.node,
+        incarnation=secrets.token_hex(8),
+        host=endpoint.host,
+        config=config,
+        broker=open_broker(config.broker, prefix=config.prefix, name=config.name),
+        clock=SystemClock(),
+        partitions={name: dict(queues) for name, queues in config.partitions.items()},
+    )
+    options = top_options(config.supervision["kernel"], "rest_for_one")
+    open_host(endpoint, kernel_children(kernel), **options)
+
+
+def _app_main(endpoint: Endpoint, args: bytes) -> None:
+    config = _unpack(args)
+    _set_up_logging(config)
+    options = top_options(config.supervision["children"])
+    open_host(endpoint, lambda: app_children(config), **options)
+
+
+def _worker_main(endpoint: Endpoint, args: bytes) -> None:
+    given = unpack_args(args)
+    _set_up_logging(_unpack(given.config))
+    runner = ChildSpec(id=RUNNER, start=Start(JobRunner, given, name=RUNNER))
+    open_host(endpoint, [runner], max_restarts=0)
+
+
+ROLES: Mapping[str, Role] = {
+    role.name: role
+    for role in (
+        Role("root", _root_main),
+        Role("kernel", _kernel_main),
+        Role("app", _app_main, own_session=True),
+        Role("worker", _worker_main, own_session=True),
+    )
+}
+"""What every host of a node may be."""
+
+
+# -- the handle -----------------------------------------------------------------------------------
+
+
+class Node(Client):
+    """A running node and its client, in the program that started it.
+
+    The node is a tree of OS processes of its own, executed and not forked, and ends with this
+    program, however that ends. The methods of `Client` enqueue, cancel and look; those below are
+    about the node itself. Thread-safe.
+
+    Example:
+        ```python
+        with Node.start("roger.toml") as node:
+            node.enqueue(Resize.create({"id": 7}), "acme")
+        ```
+
+    Attributes:
+        config: What it was started with, or last reloaded.
+        aio: The client's methods as awaitables.
+    """
+
+    def __init__(self, config: Config, handle: UnixNode) -> None:
+        super().__init__(config)
+        self._handle = handle
+        self._outside = Outside(handle)
+        self._ended = threading.Event()
+
+    @classmethod
+    def start(
+        cls, config: Config | str | os.PathLike[str] | Mapping[str, Any], *, timeout: float = START_LIMIT
+    ) -> Self:
+        """Start a node and wait until its partitions are open, or have said why they wait.
+
+        Args:
+            config: A configuration file's path, its tables, or a `Config`.
+            timeout: Seconds for its processes to come up. Partitions that cannot be opened (a broker
+                that is away) are logged and tried again for as long as the node runs.
+
+        Raises:
+            InvalidConfig: The configuration is wrong; lists everything.
+            TransportDown: The node did not come up; says why.
+        """
+        from roger_actors.transport.thespian import start_node
+
+        checked = read_config(config)
+        handle = start_node(
+            checked.name, f"{__name__}:ROLES", _pack(checked), limit=timeout
+        )
+        node = cls(checked, handle)
+        try:
+            node._wait_for_partitions(timeout)
+        except BaseException:
+            node.stop(0.0)
+            raise
+        return node
+
+    def _wait_for_partitions(self, timeout: float) -> None:
+        """Return when every partition is open, or the broker has refused."""
+        deadline = SystemClock().monotonic() + timeout
+        patience = min(PARTITIONS_LIMIT, timeout)
+        while SystemClock().monotonic() < deadline:
+            try:
+                info = self._system("info", {}, 2.0)
+            except ProcessError:
+                self._ended.wait(0.02)
+                continue
+            if not info["waiting"] or info["broker_error"]:
+                return
+            if SystemClock().monotonic() > deadline - timeout + patience:
+                return
+            self._ended.wait(0.02)
+        raise TransportDown(node=self.config.name, detail=f"its kernel host was not up within {timeout} s")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drain and stop it."""
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        """Return the node."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drain and stop it, without blocking the loop."""
+        await asyncio.to_thread(self.stop)
+
+    # -- the node itself ---------------------------------------------------------------------------
+
+    def call(self, name: str, request: Any, *, role: str = "app", timeout: float = 5.0) -> Any:
+        """Call a GenServer of the node and return its reply.
+
+        Args:
+            name: What it is registered as; for a child of the tree file, its id.
+            request: Anything its host may be sent; plain data for the kernel host.
+            role: The role of the host it lives in.
+            timeout: Seconds to wait.
+
+        Raises:
+            CallTimeout: No answer in time; the server may still act on it.
+            NoProcess: Nobody has that name there.
+            ServerExited: It died before it answered.
+            TransportDown: The node has ended.
+        """
+        return self._outside.call(role, name, request, timeout)
+
+    def cast(self, name: str, request: Any, *, role: str = "app") -> None:
+        """Send a request to a GenServer of the node and do not wait; see `call`."""
+        self._outside.cast(role, name, request)
+
+    def node_info(self) -> dict[str, Any]:
+        """Return what this node's kernel says of its partitions, queues and running jobs."""
+        info: dict[str, Any] = self._system("info", {}, ASK_LIMIT)
+        return info
+
+    def tree(self) -> dict[str, Any]:
+        """Return the running supervision tree, every host expanded where it stands, as plain data."""
+        return self._outside.tree(timeout=ASK_LIMIT)
+
+    def reload(self, config: Config | str | os.PathLike[str] | Mapping[str, Any]) -> None:
+        """Run exactly the partitions of another configuration; those left out are stopped safely.
+
+        Only partitions and their queues are taken from it; for the rest restart the node.
+
+        Raises:
+            InvalidConfig: It is wrong; nothing was changed.
+        """
+        checked = read_config(config)
+        partitions = {name: dict(queues) for name, queues in checked.partitions.items()}
+        self._system("reload", {"partitions": partitions}, ASK_LIMIT * 3)
+        self.config = checked
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its processes run."""
+        return self._handle.is_alive
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the node has ended, by itself or by `stop` from another thread.
+
+        Args:
+            timeout: Seconds to wait, None for as long as it takes.
+
+        Returns:
+            Whether it has ended.
+        """
+        deadline = None if timeout is None else SystemClock().monotonic() + timeout
+        while self.is_alive:
+            left = 0.2 if deadline is None else deadline - SystemClock().monotonic()
+            if left <= 0 or self._ended.wait(min(0.2, left)):
+                break
+        return not self.is_alive
+
+    def stop(self, timeout: float | None = None) -> list[str]:
+        """Drain the node and end every process of it. Idempotent.
+
+        Args:
+            timeout: Seconds that running jobs get to finish; None for `shutdown_timeout`, 0 for now.
+
+        Returns:
+            Ids of the jobs that were still running; they will run again.
+        """
+        if self._ended.is_set():
+            return []
+        left: list[str] = []
+        limit = self.config.shutdown_timeout if timeout is None else timeout
+        try:
+            if limit > 0 and self.is_alive:
+                left = self._drain(limit)
+        finally:
+            self._ended.set()
+            self.close()
+            self._handle.stop(STOP_LIMIT if limit > 0 else 0.0)
+        return left
+
+    def _drain(self, limit: float) -> list[str]:
+        try:
+            answer = self._outside.call("kernel", SHUTDOWN, ["drain", limit], limit + STOP_LIMIT)
+        except RogerActorsError as error:
+            logging.getLogger(__name__).warning("node %s was not drained: %s", self.config.name, error)
+            return []
+        return list(answer["value"])
+
+    def _system(self, op: str, args: dict[str, Any], timeout: float) -> Any:
+        answer = self._outside.call("kernel", SYSTEM, {"op": op, "args": args}, timeout)
+        if "error" in answer:
+            raise TransportDown(node=self.config.name, detail=answer["error"])
+        return answer["value"]
+
