@@ -16,3 +16,4 @@ config = {
 if __name__ == "__main__":
     with Node.start(config) as node:
         node.enqueue(Hello.create({"name": "world"}), "acme")
+        node.wait(timeout=1.0)  # a service would stay here
