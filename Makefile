@@ -65,10 +65,10 @@ fault: setup-dev ## Every fault test, the long ones too
 	@.ci/with-rabbitmq $(BIN)pytest $(JUNIT) -m "fault or long" $(ARGS)
 
 docs: setup-dev ## Build the documentation strictly into site/
-	@$(BIN)mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(BIN)mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 docs-serve: setup-dev ## Show the documentation on a local port
-	@$(BIN)mkdocs serve --config-file docs/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(BIN)mkdocs serve --config-file docs/mkdocs.yml
 
 examples: setup-dev ## Run every program of docs/examples and compare its output
 	@$(BIN)pytest $(JUNIT) -m examples tests/architecture/test_examples.py $(ARGS)

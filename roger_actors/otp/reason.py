@@ -21,7 +21,7 @@ from roger_actors import errors
 class Atom:
     """A named constant, one object per name; unlike the string of the same text.
 
-    Args:
+    Attributes:
         name: The text shown.
 
     Source:
