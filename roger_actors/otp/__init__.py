@@ -18,14 +18,68 @@ from roger_actors.otp.host_child import host_child, host_of_role, start_host
 from roger_actors.otp.message import Down, Exit, From, Response, Timeout
 from roger_actors.otp.outside import Outside, serve_outside
 from roger_actors.otp.pid import Pid, Ref
+from roger_actors.otp.reason import (
+    KILL,
+    KILLED,
+    NORMAL,
+    SHUTDOWN,
+    Crash,
+    ExitProcess,
+    ExitStatus,
+    Fault,
+    Shutdown,
+    Signal,
+)
 from roger_actors.otp.restart import SupervisorFlags
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Runtime, Target
 from roger_actors.otp.supervisor import Supervisor
 
 __all__ = [
-    "AGENT", "APP_HOSTS", "RESTARTING", "TOP", "ChildCount", "ChildInfo", "ChildSpec", "Down", "DynamicSupervisor",
-    "Exit", "From", "GenServer", "Ignore", "NoReply", "Ok", "Outside", "Pid", "Ref", "Reply", "Response", "Runtime",
-    "Start", "Stop", "Supervisor", "SupervisorFlags", "Target", "Timeout", "host_child", "host_of_role", "open_host",
-    "placement", "process", "reason", "serve_outside", "start_host", "wire",
-]  # fmt: skip
+    "AGENT",
+    "APP_HOSTS",
+    "KILL",
+    "KILLED",
+    "NORMAL",
+    "RESTARTING",
+    "SHUTDOWN",
+    "TOP",
+    "ChildCount",
+    "ChildInfo",
+    "ChildSpec",
+    "Crash",
+    "Down",
+    "DynamicSupervisor",
+    "Exit",
+    "ExitProcess",
+    "ExitStatus",
+    "Fault",
+    "From",
+    "GenServer",
+    "Ignore",
+    "NoReply",
+    "Ok",
+    "Outside",
+    "Pid",
+    "Ref",
+    "Reply",
+    "Response",
+    "Runtime",
+    "Shutdown",
+    "Signal",
+    "Start",
+    "Stop",
+    "Supervisor",
+    "SupervisorFlags",
+    "Target",
+    "Timeout",
+    "host_child",
+    "host_of_role",
+    "open_host",
+    "placement",
+    "process",
+    "reason",
+    "serve_outside",
+    "start_host",
+    "wire",
+]

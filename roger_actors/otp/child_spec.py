@@ -114,7 +114,9 @@ class ChildSpec:
 
     def normalised(self) -> ChildSpec:
         """Return the same with every default written out."""
-        kind: ChildType = self.type or ("supervisor" if getattr(self.start.target, "is_supervisor", False) else "worker")
+        kind: ChildType = self.type or (
+            "supervisor" if getattr(self.start.target, "is_supervisor", False) else "worker"
+        )
         shutdown = self.shutdown
         if shutdown is None:
             shutdown = "infinity" if kind == "supervisor" else DEFAULT_SHUTDOWN
@@ -216,7 +218,9 @@ _FIELDS: Final = {
 def error_of(fault: Fault) -> InvalidChildSpec:
     """Return a fault as the error that a caller gets."""
     field, expected = _FIELDS[fault.kind]
-    return InvalidChildSpec(child=fault.child, field=field, value=fault.detail, expected=expected, kind=fault.kind)
+    return InvalidChildSpec(
+        child=fault.child, field=field, value=fault.detail, expected=expected, kind=fault.kind
+    )
 
 
 def check_specs(specs: Any, *, auto_shutdown: str | None = None) -> None:

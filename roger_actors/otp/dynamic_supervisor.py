@@ -45,7 +45,9 @@ class State:
 
     __slots__ = ("children", "extra", "max_children", "name", "window")
 
-    def __init__(self, name: str, flags: SupervisorFlags, max_children: int | None, extra: tuple[Any, ...]) -> None:
+    def __init__(
+        self, name: str, flags: SupervisorFlags, max_children: int | None, extra: tuple[Any, ...]
+    ) -> None:
         self.name = name
         self.max_children = max_children
         self.extra = extra
@@ -134,7 +136,11 @@ class DynamicSupervisor(GenServer[State]):
     ) -> Ok[State] | Stop[State]:
         """Check the options."""
         wrong = flags_fault(flags, ("one_for_one",))
-        if wrong is None and max_children is not None and (max_children.__class__ is not int or max_children < 0):
+        if (
+            wrong is None
+            and max_children is not None
+            and (max_children.__class__ is not int or max_children < 0)
+        ):
             wrong = Fault("invalid_max_children", max_children)
         if wrong is None and extra_arguments.__class__ not in {tuple, list}:
             wrong = Fault("invalid_extra_arguments", repr(extra_arguments)[:500])

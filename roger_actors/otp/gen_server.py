@@ -106,7 +106,9 @@ class GenServer(Generic[S]):
     # ---------------------------------------------------------------- start and stop
 
     @classmethod
-    async def start_link(cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any) -> Pid:
+    async def start_link(
+        cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
+    ) -> Pid:
         """Start the server, linked to the current process, and wait for its `init`.
 
         Args:
@@ -125,7 +127,9 @@ class GenServer(Generic[S]):
         return await _start(cls, args, kwargs, name, current(), timeout)
 
     @classmethod
-    async def start(cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any) -> Pid:
+    async def start(
+        cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
+    ) -> Pid:
         """Like `start_link`, without a link."""
         return await _start(cls, args, kwargs, name, None, timeout)
 

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from roger_actors.errors import StartFailed
+from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.host_agent import AGENT, TOP, HostAgent
 from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import exit, receive, spawn_on, trap_exit
-from roger_actors.otp.reason import KILL, Reason, of_exception
+from roger_actors.otp.reason import KILL, SHUTDOWN, Reason, of_exception
 from roger_actors.otp.restart import Strategy
 from roger_actors.otp.runtime import Runtime
 from roger_actors.otp.supervisor import Children, Supervisor
-from roger_actors.transport.base import Endpoint
+from roger_actors.transport import Endpoint
 
 _KILLED_STATUS: Final = 137
 
@@ -32,6 +33,7 @@ def open_host(
     strategy: Strategy = "one_for_one",
     max_restarts: int = 3,
     max_seconds: float = 5.0,
+    own_host: ChildSpec | None = None,
     own_process: bool = True,
 ) -> Runtime:
     """Make a host out of an endpoint: a runtime, an agent, and a tree under a supervisor named `top`.
@@ -45,6 +47,8 @@ def open_host(
         strategy: Of the top supervisor.
         max_restarts: Likewise.
         max_seconds: Likewise.
+        own_host: In the root host: the `host_child` to start for a child with `host="own"`; its tree must
+            be empty. The tree here must hold a `DynamicSupervisor` named `APP_HOSTS` for them.
         own_process: Whether this host has the OS process to itself, so that code outside any process
             finds its runtime.
     """
@@ -57,8 +61,9 @@ def open_host(
             children, strategy=strategy, max_restarts=max_restarts, max_seconds=max_seconds, name=TOP
         )
 
-    keeper = spawn_on(runtime, _keep, runtime, start_top, name="keeper")
+    keeper = spawn_on(runtime, _keep, runtime, start_top, own_host, name="keeper")
     runtime.on_shutdown = lambda reason: _asked_to_stop(runtime, keeper, reason)
+    endpoint.on_terminate = lambda: runtime.on_shutdown(SHUTDOWN)
     return runtime
 
 
@@ -69,10 +74,10 @@ def _asked_to_stop(runtime: Runtime, keeper: Pid, reason: Reason) -> None:
         runtime.send(keeper, Exit(runtime.host_pid, reason))
 
 
-async def _keep(runtime: Runtime, start_top: Callable[[], Any]) -> None:
+async def _keep(runtime: Runtime, start_top: Callable[[], Any], own_host: ChildSpec | None) -> None:
     """Run the host: start, say ready, wait for the end of the tree or the wish to end it."""
     trap_exit()
-    await HostAgent.start_link(name=AGENT)
+    await HostAgent.start_link(own_host, name=AGENT)
     try:
         top = await start_top()
     except StartFailed as error:

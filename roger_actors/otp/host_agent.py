@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
+import attrs
+
 from roger_actors.errors import RogerActorsError, StartFailed
 from roger_actors.otp.child_spec import ChildInfo, ChildSpec, Start
 from roger_actors.otp.children import REFUSED, STARTED, start_one
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
-from roger_actors.otp.host_child import host_child
 from roger_actors.otp.message import Down, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, monitor
-from roger_actors.otp.reason import SHUTDOWN
+from roger_actors.otp.reason import SHUTDOWN, Fault
 from roger_actors.otp.result import NoReply, Ok, Reply
 from roger_actors.otp.runtime import Process, Runtime
 from roger_actors.otp.serving import ServerProcess
@@ -31,23 +32,27 @@ TOP: Final = "top"
 _MOST_CHILDREN: Final = 200
 
 
-class HostAgent(GenServer[None]):
+class HostAgent(GenServer[ChildSpec | None]):
     """Answers `("tree",)`, `("processes", limit)`, `("start_child", …)`; in the root host `("start_host",)`."""
 
     trap_exit: ClassVar[bool] = True
 
-    def init(self) -> Ok[None]:
-        """Hold nothing."""
-        return Ok(None)
+    def init(self, own_host: ChildSpec | None) -> Ok[ChildSpec | None]:
+        """Hold what to start for a child that wants a host of its own; only the root host can."""
+        return Ok(own_host)
 
-    async def handle_call(self, request: Any, sender: From, state: None) -> Reply[None]:
+    async def handle_call(
+        self, request: Any, sender: From, state: ChildSpec | None
+    ) -> Reply[ChildSpec | None]:
         """Answer a request; what goes wrong is the asker's to know."""
         try:
+            if request[0] == "start_host":
+                return Reply(await _start_host(state), state)
             return Reply(await _CALLS[request[0]](*request[1:]), state)
         except RogerActorsError as error:
             return Reply(Refusal(type(error).__name__, error.data), state)
 
-    def handle_info(self, message: Any, state: None) -> NoReply[None]:
+    def handle_info(self, message: Any, state: ChildSpec | None) -> NoReply[ChildSpec | None]:
         """The only child of a host made for it has ended: end the host."""
         if message.__class__ is Down:
             current().runtime.on_shutdown(SHUTDOWN)
@@ -80,9 +85,11 @@ async def _start_child(supervisor: Pid, path: str, args: Any, kwargs: Any, only:
     return outcome.pid
 
 
-async def _start_host() -> Pid:
-    """Root host: start an app host for one child; it is not restarted, its child's supervisor asks anew."""
-    pid: Pid = await DynamicSupervisor.start_child(APP_HOSTS, host_child("app", "app", restart="temporary"))
+async def _start_host(spec: ChildSpec | None) -> Pid:
+    """Root host: start a host for one child; it is not restarted, the child's supervisor asks anew."""
+    if spec is None:
+        raise StartFailed(what="a host of its own", reason=Fault("no_own_host"))
+    pid: Pid = await DynamicSupervisor.start_child(APP_HOSTS, attrs.evolve(spec, restart="temporary"))
     return pid
 
 
@@ -92,10 +99,12 @@ async def _tree() -> dict[str, Any]:
 
 async def _processes(limit: int) -> list[dict[str, Any]]:
     runtime = current().runtime
-    return [describe(process) for _, process in zip(range(limit), list(runtime.processes.values()), strict=False)]
+    return [
+        describe(process) for _, process in zip(range(limit), list(runtime.processes.values()), strict=False)
+    ]
 
 
-_CALLS: Final = {"start_child": _start_child, "start_host": _start_host, "tree": _tree, "processes": _processes}
+_CALLS: Final = {"start_child": _start_child, "tree": _tree, "processes": _processes}
 
 
 def host_tree(runtime: Runtime) -> dict[str, Any]:
@@ -107,13 +116,19 @@ def host_tree(runtime: Runtime) -> dict[str, Any]:
         "processes": len(runtime.processes),
         "lingering": len(runtime.lingering),
         "placed": [describe(process) for process in _placed(runtime)],
-        "tree": None if top is None else _node(runtime, ChildInfo(TOP, top.pid, "supervisor", (top.label(),)), 0),
+        "tree": None
+        if top is None
+        else _node(runtime, ChildInfo(TOP, top.pid, "supervisor", (top.label(),)), 0),
     }
 
 
 def _placed(runtime: Runtime) -> list[Process]:
     """Return the processes whose supervisor is on another host."""
-    return [process for process in runtime.processes.values() if process.parent and process.parent.host != runtime.host]
+    return [
+        process
+        for process in runtime.processes.values()
+        if process.parent and process.parent.host != runtime.host
+    ]
 
 
 def _node(runtime: Runtime, info: ChildInfo, restarts: int) -> dict[str, Any]:

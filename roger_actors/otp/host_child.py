@@ -15,7 +15,7 @@ from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
 from roger_actors.otp.reason import TIMEOUT, Reason
 from roger_actors.otp.runtime import Runtime
-from roger_actors.transport.base import HostId
+from roger_actors.transport import HostId
 
 
 async def start_host(role: str, args: bytes | Callable[[], bytes] = b"", timeout: float = 30.0) -> Pid:
@@ -41,7 +41,9 @@ async def start_host(role: str, args: bytes | Callable[[], bytes] = b"", timeout
     runtime.link(process, pid)
     ended = runtime.wait_for_end(pid)
     assert ended.future is not None
-    ended.future.add_done_callback(lambda end: _settle(ready, end.result() if not end.cancelled() else TIMEOUT))
+    ended.future.add_done_callback(
+        lambda end: _settle(ready, end.result() if not end.cancelled() else TIMEOUT)
+    )
     timer = runtime.timers.start(timeout, lambda _: _settle(ready, TIMEOUT), None)
     try:
         failure = await ready

@@ -21,7 +21,7 @@ from roger_actors.otp.message import Refusal
 from roger_actors.otp.process import current, spawn_on
 from roger_actors.otp.reason import Reason, crash_of
 from roger_actors.otp.runtime import Runtime, Target
-from roger_actors.transport.base import HostId, Node
+from roger_actors.transport import HostId, Node
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +115,11 @@ async def _answer(frame: bytes, reply: Callable[[bytes], None]) -> None:
 
 
 def _refusal(error: RogerActorsError) -> bytes:
-    name = type(error).__name__ if getattr(errors, type(error).__name__, None) is type(error) else "RogerActorsError"
+    name = (
+        type(error).__name__
+        if getattr(errors, type(error).__name__, None) is type(error)
+        else "RogerActorsError"
+    )
     try:
         return wire.dumps(("error", Refusal(name, error.data)))
     except Undeliverable:

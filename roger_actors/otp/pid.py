@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from roger_actors.transport.base import HostId
+from roger_actors.transport import HostId
 
 
 class Pid(NamedTuple):

@@ -14,7 +14,7 @@ from roger_actors.otp.host_agent import AGENT
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, exit, link
 from roger_actors.otp.reason import KILL, Fault
-from roger_actors.transport.base import ROOT, HostId
+from roger_actors.transport import ROOT, HostId
 
 
 async def start_elsewhere(spec: ChildSpec) -> Pid | None:

@@ -30,7 +30,9 @@ def current() -> Process:
     """
     process = CURRENT.get()
     if process is None:
-        raise RuntimeError("this needs a process: call it from a callback, or from a function started with spawn")
+        raise RuntimeError(
+            "this needs a process: call it from a callback, or from a function started with spawn"
+        )
     return process
 
 
@@ -188,7 +190,9 @@ class FunctionProcess(Process):
 
     def label(self) -> str:
         """Return the function's name, if it has not begun."""
-        return "function" if self._function is None else getattr(self._function[0], "__qualname__", "function")
+        return (
+            "function" if self._function is None else getattr(self._function[0], "__qualname__", "function")
+        )
 
     def run(self, limit: int) -> int:
         """Begin the function, or hand a message to its `receive`."""
@@ -226,7 +230,9 @@ class FunctionProcess(Process):
     def _over(self, reason: Reason) -> None:
         if self.alive and not is_clean(reason):
             trace = reason.traceback if reason.__class__ is Crash else ""
-            _log.error("process %s ended: %s\n%s", self.pid, reason, trace, extra={"pid": self.pid, "reason": reason})
+            _log.error(
+                "process %s ended: %s\n%s", self.pid, reason, trace, extra={"pid": self.pid, "reason": reason}
+            )
         self.runtime.end(self, reason)
 
     def _offer(self) -> None:
@@ -319,7 +325,11 @@ def spawn_monitor(function: Callable[..., Any], *args: Any, name: str | None = N
 
 
 def spawn_on(
-    runtime: Runtime, function: Callable[..., Any], *args: Any, name: str | None = None, parent: Process | None = None
+    runtime: Runtime,
+    function: Callable[..., Any],
+    *args: Any,
+    name: str | None = None,
+    parent: Process | None = None,
 ) -> Pid:
     """Start a function's process on a runtime, from outside any process."""
     process = FunctionProcess(runtime, function, args)

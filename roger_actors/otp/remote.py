@@ -16,7 +16,7 @@ from roger_actors.otp import wire
 from roger_actors.otp.message import CallRequest, SystemRequest
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit
-from roger_actors.transport.base import ROOT, HostExit, HostId
+from roger_actors.transport import ROOT, HostExit, HostId
 
 if TYPE_CHECKING:
     from roger_actors.otp.message import From
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SEND, _EXIT, _LINK, _UNLINK, _LINK_EXIT, _MONITOR, _DEMONITOR, _DOWN, _CALL, _REPLY, _FAREWELL, _READY = range(12)
+_SEND, _EXIT, _LINK, _UNLINK, _LINK_EXIT, _MONITOR, _DEMONITOR, _DOWN, _CALL, _REPLY, _FAREWELL, _READY = (
+    range(12)
+)
 
 _FLUSH_BYTES = 262_144
 
@@ -260,7 +262,9 @@ class Remote:
     def _in_link(self, _: HostId, serial: int, other: Pid) -> None:
         process = self._runtime.processes.get(serial)
         if process is None:
-            self._put(other.host, _LINK_EXIT, other.serial, Pid(other.node, self._runtime.host, serial), NOPROC)
+            self._put(
+                other.host, _LINK_EXIT, other.serial, Pid(other.node, self._runtime.host, serial), NOPROC
+            )
             return
         if process.links is None:
             process.links = set()

@@ -36,7 +36,9 @@ def trouble(kind: str, supervisor: str, reason: Reason, spec: ChildSpec, pid: An
         pid: The child's pid, if it had one.
     """
     data = {"kind": kind, "supervisor": supervisor, "reason": reason, "offender": offender(spec, pid)}
-    _log.error("supervisor %s, %s: %s; child %r %s", supervisor, kind, reason, spec.id, pid, extra={"report": data})
+    _log.error(
+        "supervisor %s, %s: %s; child %r %s", supervisor, kind, reason, spec.id, pid, extra={"report": data}
+    )
 
 
 def offender(spec: ChildSpec, pid: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import NOCONNECTION, NOPROC, NORMAL, Reason
 from roger_actors.otp.remote import Remote
 from roger_actors.otp.timers import Timer, Timers
-from roger_actors.transport.base import Endpoint, HostId
+from roger_actors.transport import Endpoint, HostId
 
 Target = Pid | str | tuple[str, HostId]
 """Where to send: a pid, a name on this host, or a name on another."""
@@ -111,7 +111,9 @@ class Pending:
 
     __slots__ = ("for_end", "future", "host", "name", "number", "process", "target", "timer")
 
-    def __init__(self, number: int, name: Any, future: asyncio.Future[Any] | None, process: Process | None) -> None:
+    def __init__(
+        self, number: int, name: Any, future: asyncio.Future[Any] | None, process: Process | None
+    ) -> None:
         self.number = number
         self.name = name
         self.future = future
@@ -374,7 +376,9 @@ class Runtime:
             process = self.processes.get(target[2])
             if process is not None:
                 to_itself = sender == target
-                self._apply(process, sender, on_exit_request(reason, trapping=process.trapping, to_itself=to_itself))
+                self._apply(
+                    process, sender, on_exit_request(reason, trapping=process.trapping, to_itself=to_itself)
+                )
 
     def linked_exit(self, process: Process, other: Pid, reason: Reason) -> None:
         """Tell a live local process that a linked one ended; void if the link is gone."""
@@ -415,7 +419,9 @@ class Runtime:
         if watch is not None:
             self._unwatch(ref.number, watch[0])
         elif flush and watcher.mailbox:
-            kept = [message for message in watcher.mailbox if message.__class__ is not Down or message.ref != ref]
+            kept = [
+                message for message in watcher.mailbox if message.__class__ is not Down or message.ref != ref
+            ]
             watcher.mailbox = deque(kept) if kept else None if not watcher.queued else deque()
 
     def _unwatch(self, number: int, target: Target) -> None:
@@ -531,7 +537,9 @@ class Runtime:
         self._number = number = self._number + 1
         pending = Pending(number, target, future, caller)
         sender = _make(From, (caller.pid if caller is not None else self.host_pid, number))
-        message = CallRequest(sender, request) if operation is None else SystemRequest(sender, operation, request)
+        message = (
+            CallRequest(sender, request) if operation is None else SystemRequest(sender, operation, request)
+        )
         if self.is_here(target):
             process = self.find(target)
             if process is None:
@@ -555,7 +563,9 @@ class Runtime:
             caller.watches[number] = target, target
         return pending
 
-    async def call(self, target: Target, request: Any, timeout: float | None, operation: str | None = None) -> Any:
+    async def call(
+        self, target: Target, request: Any, timeout: float | None, operation: str | None = None
+    ) -> Any:
         """Ask and wait for the reply.
 
         Raises:

@@ -126,7 +126,9 @@ class ServerProcess(Process):
 
     def _start_failed(self, reason: Reason) -> None:
         if reason.__class__ is Crash:
-            _log.error("init of %s failed: %s\n%s", self.label(), reason, reason.traceback, extra={"pid": self.pid})
+            _log.error(
+                "init of %s failed: %s\n%s", self.label(), reason, reason.traceback, extra={"pid": self.pid}
+            )
         self._start_over(FAILED, reason)
 
     def _start_over(self, phase: str, reason: Reason) -> None:
@@ -298,7 +300,9 @@ class ServerProcess(Process):
                     return
         self._finish(reason, message, reply, sender)
 
-    async def _drive_end(self, work: Any, reason: Reason, message: Any, reply: Any, sender: From | None) -> None:
+    async def _drive_end(
+        self, work: Any, reason: Reason, message: Any, reply: Any, sender: From | None
+    ) -> None:
         try:
             await work
         except BaseException as error:  # as above

@@ -195,7 +195,9 @@ class Supervisor(GenServer[State]):
     @staticmethod
     async def which_children(supervisor: Target, timeout: float | None = None) -> list[ChildInfo]:
         """Return the children, newest first."""
-        children: list[ChildInfo] = [ChildInfo(*info) for info in await _ask(supervisor, ("which_children",), timeout)]
+        children: list[ChildInfo] = [
+            ChildInfo(*info) for info in await _ask(supervisor, ("which_children",), timeout)
+        ]
         return children
 
     @staticmethod
@@ -378,7 +380,11 @@ async def _exited(state: State, child: Child, reason: Reason) -> NoReply[State] 
     child.pid = None
     if spec.restart == "temporary":
         del state.children[spec.id]
-    others = [other.pid is not None for other in state.children.values() if other.spec.significant and other is not child]
+    others = [
+        other.pid is not None
+        for other in state.children.values()
+        if other.spec.significant and other is not child
+    ]
     if ends_supervisor(state.flags.auto_shutdown, significant=spec.significant, others_running=others):
         return Stop(SHUTDOWN, state)
     return NoReply(state)

@@ -17,7 +17,16 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from roger_actors.errors import Undeliverable
-from roger_actors.otp.message import CallRequest, CastRequest, Down, Exit, From, Refusal, Response, SystemRequest
+from roger_actors.otp.message import (
+    CallRequest,
+    CastRequest,
+    Down,
+    Exit,
+    From,
+    Refusal,
+    Response,
+    SystemRequest,
+)
 from roger_actors.otp.message import Timeout as TimeoutMessage
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import Atom, CallExit, Crash, ExitStatus, Fault, Shutdown, Signal

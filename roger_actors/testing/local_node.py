@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from roger_actors.clock import ManualClock
 from roger_actors.otp import Pid, Runtime, process
-from roger_actors.transport.base import Endpoint, HostId, Role
+from roger_actors.transport import Endpoint, HostId, Role
 from roger_actors.transport.memory import MemoryNode, VirtualLoop
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ class LocalNode:
         async def scenario():
             pid = await Counter.start_link(5)
             assert await Counter.call(pid, "get") == 5
+
 
         with LocalNode() as node:
             node.run(scenario)
@@ -133,12 +134,14 @@ class LocalNode:
         """Return the node."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close it."""
         self.close()
 
 
-class _Carried(Exception):  # noqa: N818 a carrier, not an error
+class _Carried(Exception):
     def __init__(self, error: BaseException) -> None:
         self.error = error
 

@@ -25,7 +25,7 @@ _START_FAILED: Final = 70
 _THREAD_GRACE: Final = 2.0
 
 
-class NothingCanMove(RuntimeError):  # noqa: N818 said by a test's loop, not an error of the product
+class NothingCanMove(RuntimeError):
     """Everything waits for something that will never come: a deadlock, found because time is virtual."""
 
 
@@ -131,6 +131,7 @@ class MemoryEndpoint:
         self.on_frame: Callable[[HostId, bytes], None] = lambda sender, frame: None
         self.on_host_down: Callable[[HostId, HostExit], None] = lambda host, ended: None
         self.on_request: Callable[[bytes, Callable[[bytes], None]], None] = lambda frame, reply: None
+        self.on_terminate: Callable[[], None] = self.stop
         self.on_killed: Callable[[], None] = lambda: None
         self._hub = node
 
@@ -244,9 +245,16 @@ class MemoryNode:
             raise TransportDown(node=self.name, detail="it has ended")
         loop = self.loop
         if not isinstance(loop, VirtualLoop):
-            raise TransportDown(node=self.name, detail="only a node on a VirtualLoop can be asked from outside")
+            raise TransportDown(
+                node=self.name, detail="only a node on a VirtualLoop can be asked from outside"
+            )
         answer: asyncio.Future[bytes] = loop.create_future()
-        self.root.on_request(frame, lambda data: answer.done() or answer.set_result(data))  # type: ignore[func-returns-value]
+
+        def reply(data: bytes) -> None:
+            if not answer.done():
+                answer.set_result(data)
+
+        self.root.on_request(frame, reply)
         try:
             result: bytes = loop.run_until(answer, limit=timeout)
         except NothingCanMove as error:
