@@ -107,7 +107,10 @@ class Delivery(NamedTuple):
 class Consumer(Protocol):
     """A subscription to one queue, on a channel of its own."""
 
-    queue: str
+    @property
+    def queue(self) -> str:
+        """Name of the queue."""
+        ...
 
     @property
     def is_consuming(self) -> bool:
@@ -212,11 +215,15 @@ class Tables(Protocol):
 class Broker(Protocol):
     """One broker, as one OS process uses it on one asyncio loop. Not thread-safe; not fork-safe."""
 
-    tables: Tables
     on_connected: Callable[[], None]
     """Called after every (re)connect, once consumers and queues stand again."""
     on_disconnected: Callable[[str], None]
     """Called with a one-line reason when the connection is lost."""
+
+    @property
+    def tables(self) -> Tables:
+        """The durable tables of this system."""
+        ...
 
     @property
     def address(self) -> str:
@@ -296,9 +303,13 @@ class Broker(Protocol):
         Args:
             queue: Its name; it is declared again if it has vanished and was declared here.
             prefetch: Unacked deliveries that may be outstanding, 1 to 65535.
-            on_delivery: Called on the loop for each.
+            on_delivery: Called on the loop for each, never before the coroutine that awaits this has
+                the consumer in its hands (await it directly, not through another task).
             on_reset: Called with a reason whenever all outstanding deliveries have become stale
                 (connection, channel or queue lost, cancelled by the server); they will come again.
+
+        Raises:
+            Unroutable: The queue does not exist.
         """
         ...
 

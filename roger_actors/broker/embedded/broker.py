@@ -51,6 +51,7 @@ class EmbeddedConsumer:
         self._on_delivery = on_delivery
         self._on_reset = on_reset
         self._generation = 0
+        self._held: list[tuple[int, Sequence[Row]]] | None = []
         self._outstanding: set[int] = set()
         self._is_open = True
 
@@ -105,11 +106,20 @@ class EmbeddedConsumer:
 
     def receive(self, generation: int, rows: Sequence[Row]) -> None:
         """Hand rows on as deliveries; those of an older generation are dropped, they come again."""
+        if self._held is not None:
+            self._held.append((generation, rows))
+            return
         for row in rows:
             if not self._is_open or generation != self._generation:
                 return
             self._outstanding.add(row[0])
             self._on_delivery(_delivery(self.queue, row, generation))
+
+    def release(self) -> None:
+        """Hand on what has come meanwhile, and from now on at once."""
+        held, self._held = self._held or [], None
+        for generation, rows in held:
+            self.receive(generation, rows)
 
     def reset(self, generation: int, why: str) -> None:
         """Everything outstanding has become stale."""
@@ -335,15 +345,21 @@ class EmbeddedBroker:
         on_delivery: Callable[[Delivery], None],
         on_reset: Callable[[str], None],
     ) -> EmbeddedConsumer:
-        """Subscribe to a queue; it is made if it was declared here or nowhere."""
+        """Subscribe to a queue; it is made again if it was declared here."""
         name = self._prefix + queue
-        subscription = Subscription(self._specs.get(name, QueueSpec(name)), prefetch)
+        subscription = Subscription(name, self._specs.get(name), prefetch)
         engine = self._engine
         if engine is None:
             raise ConnectionLost(broker=self.address, detail="it is not open in this process")
         consumer = EmbeddedConsumer(engine, queue, subscription, on_delivery, on_reset)
         self._consumers[subscription] = consumer
-        await engine.submit(lambda store: engine.attach(store, subscription), tells=True)
+        try:
+            await engine.submit(lambda store: engine.attach(store, subscription), tells=True)
+        except BaseException:
+            del self._consumers[subscription]
+            raise
+        # Whoever awaits this runs on until its next await before the first delivery is handed on.
+        asyncio.get_running_loop().call_soon(consumer.release)
         return consumer
 
     def _on_rows(self, subscription: Subscription, generation: int, rows: list[Row]) -> None:

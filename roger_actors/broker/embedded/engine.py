@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from roger_actors.broker.base import QueueSpec
 from roger_actors.broker.embedded.incarnation import Lifeline
 from roger_actors.broker.embedded.schema import open_file
 from roger_actors.broker.embedded.store import Row, Store
-from roger_actors.errors import BrokerError, ConnectionLost, StorageFailed
+from roger_actors.errors import BrokerError, ConnectionLost, StorageFailed, Unroutable
 
 BATCH = 2000
 FETCH = 500
@@ -41,10 +42,11 @@ Handover = Callable[["Subscription", int, list[Row]], None]
 
 @attrs.define(eq=False)
 class Subscription:
-    """One consumer, as the thread sees it; all fields but `spec` belong to the thread.
+    """One consumer, as the thread sees it; all fields but the first two belong to the thread.
 
     Attributes:
-        spec: The queue as it was declared, to make it again when it has vanished.
+        name: The queue's name, with prefix.
+        spec: The queue as it was declared here, to make it again when it has vanished; or None.
         prefetch: Deliveries that may be outstanding.
         number: Its row in the file, 0 while it has none.
         queue: The number of its queue.
@@ -54,7 +56,8 @@ class Subscription:
         is_paused: Whether it takes none.
     """
 
-    spec: QueueSpec
+    name: str
+    spec: QueueSpec | None
     prefetch: int
     number: int = 0
     queue: int = 0
@@ -170,11 +173,14 @@ class Engine:
     # -- subscriptions: run as commands
 
     def attach(self, store: Store, subscription: Subscription) -> None:
-        """Make the consumer known, its queue too if it has vanished."""
-        if store.queue_id(subscription.spec.name) is None:
+        """Make the consumer known, its queue too if it has vanished and was declared here."""
+        if subscription.queue:
+            return
+        if subscription.spec is not None and store.queue_id(subscription.name) is None:
             store.declare([subscription.spec])
-        queue = store.queue_id(subscription.spec.name)
-        assert queue is not None
+        queue = store.queue_id(subscription.name)
+        if queue is None:
+            raise Unroutable(queue=subscription.name.removeprefix(store.prefix))
         subscription.queue = queue
         subscription.number = store.add_consumer(queue)
         subscription.is_single = store.is_single_active(queue)
@@ -188,6 +194,7 @@ class Engine:
         """Forget the consumer; what it held is ready again."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
+            subscription.queue = 0
             store.remove_consumer(subscription.number)
 
     def listen(self, store: Store) -> None:
@@ -261,7 +268,10 @@ class Engine:
     def _round(self, store: Store, watch: _Watch) -> None:
         """One transaction, if there is anything to do; then tell the loop and the others."""
         now = time.time()
-        is_sweeping = watch.is_sweep_due() and self._has_dead(store)
+        is_sweeping = watch.is_sweep_due()
+        if is_sweeping:
+            self._attach_waiting()
+            is_sweeping = self._has_dead(store)
         has_work = bool(self._commands or self._settled or is_sweeping)
         changed = watch.has_changed()
         if changed:
@@ -362,14 +372,20 @@ class Engine:
             return
         existing = store.existing_queues()
         for subscription in self._subscriptions:
-            if subscription.queue not in existing:
+            if subscription.queue and subscription.queue not in existing:
                 self._revive(subscription, "the queue was deleted")
 
     def _revive(self, subscription: Subscription, why: str) -> None:
         subscription.generation += 1
-        subscription.outstanding = 0
+        subscription.outstanding = subscription.queue = 0
         self._tell(self._on_reset, subscription, subscription.generation, why)
-        self._commands.append((lambda store: self.attach(store, subscription), None, True))
+        self._commands.append((partial(self.attach, subscription=subscription), None, True))
+
+    def _attach_waiting(self) -> None:
+        """Try those again whose queue was not there."""
+        for subscription in self._subscriptions:
+            if not subscription.queue:
+                self._commands.append((partial(self.attach, subscription=subscription), None, True))
 
     def _hand_on_broadcasts(self, store: Store) -> None:
         if self._last_broadcast < 0:

@@ -1,0 +1,24 @@
+"""The broker on RabbitMQ. The only package that imports pika.
+
+May import `broker.base`, `broker.topology`, `errors`. pika opens, tunes and keeps the connections and
+speaks all that is rare; the three things that are frequent (publish, deliver, acknowledge) are encoded
+and decoded by `wire`, because pika spends several times as long on them.
+
+Reading order:
+
+- `wire`: frames to bytes and back.
+- `connection`: a pika connection that takes the short way for frequent frames.
+- `link`: a connection that is kept open; why one cannot be opened.
+- `control`: declare, delete, count: one answer at a time, on channels of their own.
+- `publisher`: confirmed publishing with deadlines.
+- `consumer`: one subscription, on a channel of its own, over reconnects.
+- `journal`: the tables as a sequence of entries.
+- `tables`: the owner of the tables, and its clients.
+- `broker`: the contract.
+"""
+
+from __future__ import annotations
+
+from roger_actors.broker.amqp.broker import AmqpBroker
+
+__all__ = ["AmqpBroker"]

@@ -1,0 +1,487 @@
+"""RabbitMQ on the event loop: the contract of `broker.base` over two kinds of connections.
+
+One connection publishes and does nothing else, because RabbitMQ stops reading from it under a memory or
+disk alarm. Everything else goes over consuming connections, so that acknowledgements, which free
+memory, and questions go on meanwhile. A further consuming connection is opened per 1,000 consumers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from roger_actors.broker.amqp.connection import SwiftConnection
+from roger_actors.broker.amqp.consumer import AmqpConsumer
+from roger_actors.broker.amqp.control import Channel, Control
+from roger_actors.broker.amqp.link import Link, address_of, read_url
+from roger_actors.broker.amqp.publisher import Publisher
+from roger_actors.broker.amqp.tables import AmqpTables
+from roger_actors.broker.base import Delivery, Message, QueueCounts, QueueSpec
+from roger_actors.broker.topology import (
+    BUS,
+    DELIVER,
+    EXCHANGES,
+    LEVELS,
+    QUARANTINE_SPEC,
+    UNROUTABLE,
+    Exchange,
+    Level,
+    own_headers,
+    queue_arguments,
+)
+from roger_actors.errors import BrokerError, ChannelClosed, ConnectionFailed, ConnectionLost, TopologyMismatch
+
+PRECONDITION_FAILED = 406
+NOT_FOUND = 404
+CONSUMERS_PER_LINK = 1000
+BUS_PREFETCH = 1000
+BROADCAST_SECONDS = 5.0
+
+
+T = TypeVar("T")
+
+
+class AmqpBroker:
+    """One process's access to a RabbitMQ.
+
+    Args:
+        url: `amqp://` or `amqps://`.
+        prefix: Put before every queue and exchange name.
+        name: Shown in the broker's list of connections.
+    """
+
+    def __init__(self, url: str, *, prefix: str, name: str) -> None:
+        self._prefix, self._name = prefix, name
+        self._parameters = read_url(url, name)
+        self._address = address_of(self._parameters)
+        self._specs: dict[str, QueueSpec] = {}
+        self._consumers: list[AmqpConsumer] = []
+        self._topics: dict[str, list[Callable[[bytes], None]]] = {}
+        self._dirty: dict[AmqpConsumer, None] = {}
+        self._bus: AmqpConsumer | None = None
+        self._extra_links: list[Link] = []
+        self._is_open = False
+        self._was_down = False
+        self._watch: asyncio.Task[None] | None = None
+        self.on_connected: Callable[[], None] = _nothing
+        self.on_disconnected: Callable[[str], None] = _nothing
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password."""
+        return self._address
+
+    @property
+    def tables(self) -> AmqpTables:
+        """The durable tables of this system."""
+        return self._tables
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether publishing would be tried now."""
+        return self._is_open and self._publishing.is_up and not self._publishing.is_blocked
+
+    async def connect(self, timeout: float) -> None:
+        """Open both connections; later losses are mended.
+
+        Raises:
+            ConnectionFailed: Refused, wrong password, unknown vhost, no answer in time; says which.
+        """
+        self._publishing = Link(self._parameters, self._publishing_up, self._publishing_down)
+        self._consuming = Link(self._parameters, self._consuming_up, self._consuming_down)
+        self._control = Control(self._consuming, self._address)
+        self._publisher = Publisher(self._publishing, self._prefix, self._address, self._prepare_delays)
+        self._publishing.on_unblocked = self._publisher.pump_again
+        self._tables = AmqpTables(self)
+        self._is_open = True
+        try:
+            async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+                group.create_task(self._consuming.open())
+                group.create_task(self._publishing.open())
+        except* ConnectionFailed as group_error:
+            await self.close()
+            raise group_error.exceptions[0] from None
+        except* TimeoutError:
+            await self.close()
+            raise ConnectionFailed(broker=self._address, detail=f"no answer in {timeout} s") from None
+        self.on_connected()
+
+    async def close(self) -> None:
+        """End everything; unacked deliveries go back."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        await self._tables.close()
+        self._flush_acks()
+        for task in (self._watch,):
+            if task is not None:
+                task.cancel()
+        for consumer in [*self._consumers, *([self._bus] if self._bus else [])]:
+            consumer.abandon()
+        self._publisher.close(ConnectionLost(broker=self._address, detail="it was closed"))
+        links = [self._publishing, self._consuming, *self._extra_links]
+        await asyncio.gather(*(link.close() for link in links))
+
+    async def serve_tables(self) -> None:
+        """Stand for election as the owner of the tables."""
+        await self._tables.serve()
+
+    # -- connections come and go
+
+    async def _publishing_up(self, connection: SwiftConnection) -> None:
+        await self._publisher.on_up(connection)
+        self._tell_when_whole()
+
+    def _publishing_down(self, reason: str) -> None:
+        self._publisher.on_down()
+        self._lost(reason)
+
+    async def _consuming_up(self, connection: SwiftConnection) -> None:
+        await self._control.run(self._declare_base, connection=connection)
+        for error in await self._declare_all(list(self._specs.values()), connection):
+            if isinstance(error, ConnectionLost):
+                raise error
+        self._tell_when_whole()
+
+    def _consuming_down(self, reason: str) -> None:
+        self._lost(reason)
+
+    def _lost(self, reason: str) -> None:
+        if self._is_open and not self._was_down:
+            self._was_down = True
+            self.on_disconnected(reason)
+
+    def _tell_when_whole(self) -> None:
+        if self._was_down and (self._watch is None or self._watch.done()):
+            self._watch = asyncio.get_running_loop().create_task(self._tell(), name="amqp-whole")
+
+    async def _tell(self) -> None:
+        """Wait until everything stands again, then say so."""
+        await self._publishing.wait_up()
+        await self._consuming.wait_up()
+        for consumer in [*self._consumers, *([self._bus] if self._bus else [])]:
+            await consumer.wait_consuming()
+        if self._was_down and self._publishing.is_up and self._consuming.is_up:
+            self._was_down = False
+            self.on_connected()
+
+    # -- topology
+
+    async def _declare_base(self, channel: Channel) -> None:
+        for exchange in EXCHANGES:
+            await self._declare_exchange(channel, exchange)
+        await self._declare_queue(channel, QUARANTINE_SPEC)
+        quarantine = self._prefix + QUARANTINE_SPEC.name
+        await channel.ask("queue_bind", queue=quarantine, exchange=self._prefix + UNROUTABLE)
+
+    async def _declare_exchange(self, channel: Channel, exchange: Exchange) -> None:
+        arguments = {"alternate-exchange": self._prefix + exchange.alternate} if exchange.alternate else {}
+        await channel.ask(
+            "exchange_declare",
+            exchange=self._prefix + exchange.name,
+            exchange_type=exchange.kind,
+            durable=True,
+            arguments=arguments,
+        )
+
+    async def _declare_queue(self, channel: Channel, spec: QueueSpec) -> None:
+        name = self._prefix + spec.name
+        try:
+            await channel.ask(
+                "queue_declare",
+                queue=name,
+                durable=not spec.exclusive,
+                exclusive=spec.exclusive,
+                arguments=queue_arguments(spec),
+            )
+        except ChannelClosed as error:
+            if error.data["code"] == PRECONDITION_FAILED:
+                raise TopologyMismatch(name=spec.name, detail=_shorten(error.data["text"])) from error
+            raise
+        if not spec.exclusive:
+            await channel.ask("queue_bind", queue=name, exchange=self._prefix + DELIVER, routing_key=name)
+
+    async def _declare_all(
+        self, specs: Sequence[QueueSpec], connection: SwiftConnection | None = None
+    ) -> list[BrokerError | None]:
+        async def one(spec: QueueSpec) -> BrokerError | None:
+            try:
+                await self._control.run(lambda c: self._declare_queue(c, spec), connection=connection)
+            except BrokerError as error:
+                return error
+            return None
+
+        return await asyncio.gather(*map(one, specs))
+
+    async def declare(self, queues: Sequence[QueueSpec]) -> None:
+        """Make sure that queues exist, in parallel; declared again after a reconnect."""
+        self._specs.update({spec.name: spec for spec in queues})
+        for error in await self._declare_all(queues):
+            if error is not None:
+                raise error
+
+    def _prepare_delays(self) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_task(self._declare_delays(), name="amqp-delays")
+
+    async def _declare_delays(self) -> None:
+        async def exchanges(channel: Channel) -> None:
+            for level in LEVELS:  # shortest first: each names the one below as its alternate
+                await self._declare_exchange(channel, level.exchange)
+
+        await self._control.run(exchanges)
+        await asyncio.gather(
+            *(self._control.run(lambda c, at=level: self._declare_level(c, at)) for level in LEVELS)
+        )
+
+    async def _declare_level(self, channel: Channel, level: Level) -> None:
+        name = self._prefix + level.name
+        await channel.ask(
+            "queue_declare", queue=name, durable=True, arguments=level.queue_arguments(self._prefix)
+        )
+        await channel.ask(
+            "queue_bind", queue=name, exchange=name, arguments={"x-match": "all", level.name: True}
+        )
+
+    async def delete(self, queue: str) -> None:
+        """Delete a queue with what is in it, and forget it."""
+        self._specs.pop(queue, None)
+        await self._control.run(lambda c: c.ask("queue_delete", queue=self._prefix + queue))
+
+    async def purge(self, queue: str) -> int:
+        """Remove what is ready in a queue and answer how many that were."""
+        try:
+            answer = await self._control.run(lambda c: c.ask("queue_purge", queue=self._prefix + queue))
+        except ChannelClosed as error:
+            return _if_missing(error, 0)
+        return int(answer.message_count)
+
+    async def counts(self, queue: str) -> QueueCounts | None:
+        """Return how full a queue is, None if it does not exist."""
+        try:
+            answer = await self._control.run(
+                lambda c: c.ask("queue_declare", queue=self._prefix + queue, passive=True)
+            )
+        except ChannelClosed as error:
+            return _if_missing(error, None)
+        return QueueCounts(messages=int(answer.message_count), consumers=int(answer.consumer_count))
+
+    async def peek(self, queue: str, count: int) -> list[Delivery]:
+        """Return up to `count` ready messages, oldest first, and put them back."""
+
+        async def look(channel: Channel) -> list[Delivery]:
+            found: list[Delivery] = []
+            while len(found) < count and (got := await channel.get(self._prefix + queue)) is not None:
+                found.append(_from_get(queue, got))
+            if found:
+                channel.nack_all()
+            return found
+
+        try:
+            return await self._control.run(look)
+        except ChannelClosed as error:
+            return _if_missing(error, [])
+
+    async def take(self, queue: str, message_id: str) -> Delivery | None:
+        """Remove one ready message by its id and return it; looks through the queue."""
+
+        async def search(channel: Channel) -> Delivery | None:
+            seen = 0
+            found: Delivery | None = None
+            while found is None and (got := await channel.get(self._prefix + queue)) is not None:
+                seen += 1
+                delivery = _from_get(queue, got)
+                if delivery.message_id == message_id:
+                    channel.ack(delivery.tag)
+                    found = delivery
+            if seen - (found is not None):
+                channel.nack_all()
+            # A question behind the acks: its answer says that the broker has seen them.
+            await channel.ask("queue_declare", queue=self._prefix + queue, passive=True)
+            return found
+
+        try:
+            return await self._control.run(search)
+        except ChannelClosed as error:
+            return _if_missing(error, None)
+
+    # -- publishing
+
+    def publish(self, message: Message, timeout: float) -> asyncio.Future[None]:
+        """Publish durably; the future ends when the broker has confirmed."""
+        return self._publisher.publish(message, timeout)
+
+    def publish_once(self, message: Message, timeout: float) -> asyncio.Future[None]:
+        """Publish, but never a second time when a connection is lost."""
+        return self._publisher.publish(message, timeout, once=True)
+
+    async def publish_many(self, messages: Sequence[Message], timeout: float) -> list[BrokerError | None]:
+        """Publish pipelined and return, in order, None or the error of each."""
+        return await self._publisher.publish_many(messages, timeout)
+
+    # -- consuming
+
+    async def consume(
+        self,
+        queue: str,
+        *,
+        prefetch: int,
+        on_delivery: Callable[[Delivery], None],
+        on_reset: Callable[[str], None],
+    ) -> AmqpConsumer:
+        """Subscribe to a queue, on a channel of its own."""
+        consumer = self._make_consumer(queue, prefetch, on_delivery, on_reset)
+        self._consumers.append(consumer)
+        try:
+            await consumer.start()
+        except BaseException:
+            self._consumers.remove(consumer)
+            raise
+        return consumer
+
+    def _make_consumer(
+        self,
+        queue: str,
+        prefetch: int,
+        on_delivery: Callable[[Delivery], None],
+        on_reset: Callable[[str], None],
+    ) -> AmqpConsumer:
+        self._consumers = [c for c in self._consumers if not c.is_closed]
+        link = self._link_with_room(queue)
+
+        async def revive() -> None:
+            spec = self._specs.get(queue)
+            if spec is not None:
+                await self._control.run(lambda c: self._declare_queue(c, spec))
+
+        async def wait_ready() -> SwiftConnection:
+            await self._consuming.wait_up()
+            if link is not self._consuming and not link.is_kept:
+                await link.open()
+            return await link.wait_up()
+
+        return AmqpConsumer(
+            queue,
+            self._prefix + queue,
+            prefetch,
+            on_delivery=on_delivery,
+            on_reset=on_reset,
+            wait_ready=wait_ready,
+            revive=revive,
+            flush=self._mark_dirty,
+            broker=self._address,
+        )
+
+    def _link_with_room(self, queue: str) -> Link:
+        spec = self._specs.get(queue)
+        place = len(self._consumers) // CONSUMERS_PER_LINK
+        if place == 0 or (spec is not None and spec.exclusive):
+            return self._consuming  # an exclusive queue is to be had on its own connection only
+        while len(self._extra_links) < place:
+            self._extra_links.append(Link(self._parameters, _nothing_async, _nothing))
+        return self._extra_links[place - 1]
+
+    def _mark_dirty(self, consumer: AmqpConsumer) -> None:
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush_acks)
+        self._dirty[consumer] = None
+
+    def _flush_acks(self) -> None:
+        """Send the acknowledgements of this turn of the loop, one write per connection."""
+        dirty, self._dirty = self._dirty, {}
+        frames: dict[SwiftConnection, list[bytes]] = {}
+        for consumer in dirty:
+            connection = consumer.connection
+            if connection is not None:
+                frames.setdefault(connection, []).append(consumer.take_frames())
+        for connection, parts in frames.items():
+            data = b"".join(parts)
+            if data:
+                connection.emit(data)
+
+    # -- broadcasts
+
+    async def broadcast(self, topic: str, body: bytes) -> None:
+        """Tell every current subscriber of a topic."""
+        message = Message(self._prefix + topic, body, message_id=topic)
+        await self._publisher.send_to_exchange(BUS, message, BROADCAST_SECONDS)
+
+    async def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
+        """Be told what is broadcast on a topic, until `close`."""
+        self._topics.setdefault(topic, []).append(on_message)
+        if self._bus is None:
+            self._bus = self._make_bus()
+            await self._declare_bus()
+            await self._bus.start()
+        else:
+            await self._bind_topic(topic)
+
+    def _make_bus(self) -> AmqpConsumer:
+        self._bus_queue = f"roger.bus.{self._name}.{secrets.token_hex(6)}"
+        bus = self._make_consumer(self._bus_queue, BUS_PREFETCH, self._on_broadcast, _nothing)
+        bus.revive_with(self._renew_bus)
+        return bus
+
+    async def _renew_bus(self) -> None:
+        """Take a new queue after a reconnect: the old one may still belong to the old connection."""
+        self._bus_queue = f"roger.bus.{self._name}.{secrets.token_hex(6)}"
+        assert self._bus is not None
+        self._bus.name = self._prefix + self._bus_queue
+        await self._declare_bus()
+
+    async def _declare_bus(self) -> None:
+        spec = QueueSpec(self._bus_queue, exclusive=True)
+        await self._control.run(lambda c: self._declare_queue(c, spec))
+        for topic in self._topics:
+            await self._bind_topic(topic)
+
+    async def _bind_topic(self, topic: str) -> None:
+        await self._control.run(
+            lambda c: c.ask(
+                "queue_bind",
+                queue=self._prefix + self._bus_queue,
+                exchange=self._prefix + BUS,
+                routing_key=self._prefix + topic,
+            )
+        )
+
+    def _on_broadcast(self, delivery: Delivery) -> None:
+        assert self._bus is not None
+        self._bus.ack(delivery)
+        for on_message in self._topics.get(delivery.message_id, []):
+            on_message(delivery.body)
+
+
+def _from_get(queue: str, got: tuple[Any, Any, bytes]) -> Delivery:
+    method, properties, body = got
+    return Delivery(
+        body,
+        properties.message_id or "",
+        queue,
+        own_headers(properties.headers or {}),
+        bool(method.redelivered),
+        -1,
+        int(method.delivery_tag),
+        properties.reply_to or "",
+        properties.correlation_id or "",
+        properties.app_id or "",
+    )
+
+
+def _if_missing(error: ChannelClosed, value: T) -> T:
+    if error.data["code"] != NOT_FOUND:
+        raise error
+    return value
+
+
+def _shorten(text: str) -> str:
+    return text.removeprefix("PRECONDITION_FAILED - ").partition(" for queue ")[0]
+
+
+def _nothing(*_: Any) -> None:
+    """Take the place of a callback that nobody has set."""
+
+
+async def _nothing_async(*_: Any) -> None:
+    """Take the place of a callback that nobody has set."""
