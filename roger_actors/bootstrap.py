@@ -67,6 +67,9 @@ def _set_up_logging(config: Config) -> None:
         logging.config.dictConfig(dict(config.logging))
     else:
         logging.basicConfig(level=config.log_level, format=_LOG_FORMAT, force=True)
+        if config.log_level != "DEBUG":
+            # OTP hides its progress reports, too: one for every worker host would be noise.
+            logging.getLogger("roger_actors.otp").setLevel(max(logging.WARNING, logging.root.level))
 
 
 def _root_main(endpoint: Endpoint, args: bytes) -> None:

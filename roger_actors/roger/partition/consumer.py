@@ -50,6 +50,8 @@ from roger_actors.roger.worker_pool.pool import Reclaim, Reclaimed
 
 OPEN_AGAIN = 1.0
 """Seconds after which subscriptions that could not be opened are tried again."""
+CONNECTING = "connecting to the broker"
+"""Why a partition waits that waits for nothing else."""
 LANE_WINDOW = 500
 """Deliveries of a lane that may be held at once, waiting ones included."""
 SETTLED_KEPT = 10_000
@@ -481,6 +483,9 @@ async def _end_orphans(state: State) -> None:
 
 async def _open(state: State) -> None:
     """Bring the subscriptions in line with what is wanted; tried again while the broker is away."""
+    if not state.kernel.broker.is_connected:
+        tell(MANAGER, Waiting(state.partition, state.kernel.broker_error or CONNECTING))
+        return  # the manager says when it is there
     try:
         await _declare(state)
         await _read_flags(state)

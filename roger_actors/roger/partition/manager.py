@@ -18,8 +18,8 @@ from roger_actors.errors import ConfigError, PartitionNotRunning, ProcessError, 
 from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
 from roger_actors.roger import flags, queue, queue_key
 from roger_actors.roger.connection import BrokerDown, BrokerUp
-from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name
-from roger_actors.roger.partition.consumer import Opened, Quiesce, Reconfigure, Reread, Snapshot, Waiting
+from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name, tell
+from roger_actors.roger.partition.consumer import CONNECTING, Opened, Quiesce, Reconfigure, Reread, Snapshot, Waiting
 from roger_actors.roger.partition.supervisor import partition_child
 
 AGAIN = 1.0
@@ -119,6 +119,8 @@ class Manager(GenServer[State]):
                 process.send_after(AGAIN, process.self(), "again")
                 return NoReply(state, then="again")
             case BrokerUp():
+                for partition in set(state.running) & set(state.waiting):
+                    tell(consumer_name(partition), "open")
                 return NoReply(state, then="again")
             case BrokerDown():
                 for partition in state.running:
@@ -241,7 +243,7 @@ async def _delete(state: State, partition: str) -> str:
 
 
 def _note_waiting(state: State, partition: str, reason: str) -> None:
-    if state.waiting.get(partition) != reason:
+    if state.waiting.get(partition) != reason and reason != CONNECTING:
         state.kernel.log.warning("partition %s is waiting: %s", partition, reason)
     state.waiting[partition] = reason
 
