@@ -1,4 +1,4 @@
-from roger_actors import GenServer, NoReply, Ok, Reply, process
+from roger_actors import GenServer, Ok, Reply, process
 from roger_actors.testing import LocalNode
 
 
