@@ -58,7 +58,8 @@ def _print_summary(file: Path, config: Config) -> None:
             "  node": config.name,
             "  broker": config.redacted_broker,
             "  jobs": ", ".join(config.jobs),
-            "  partitions": f"{len(config.partitions)} with {len(queues)} queues, {sum(queues)} jobs at once",
+            "  partitions": ", ".join(config.partitions),
+            "  queues": f"{len(queues)}, {sum(queues)} jobs at once",
             "  children": ", ".join(child.id for child in config.children),
         }
     )

@@ -1,0 +1,115 @@
+"""The commands as subprocesses, in a folder with a configuration and a module of jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+CONFIG = """
+[node]
+name = "worker-1"
+broker = "embedded:roger.db"
+jobs = ["shop.jobs"]
+enqueue_timeout = 10.0
+shutdown_timeout = 10.0
+
+[partitions.acme]
+queues = { default = 2, images = 1 }
+"""
+
+JOBS = """
+import os
+import signal
+import time
+
+from roger_actors import Job
+
+
+class Touch(Job):
+    def perform(self, args):
+        open(args["path"], "a").write(self.record.id + "\\\\n")
+
+
+class Resize(Job):
+    queue_type = "images"
+
+    @classmethod
+    def queue_key(cls, args):
+        return f"resize-{args['id']}"
+
+    def perform(self, args):
+        return args
+
+
+class Fail(Job):
+    retryable = True
+    retry_levels = [0.05]
+
+    def perform(self, args):
+        raise ValueError("it \\\\x1b[31mnever works")
+
+
+class Sleep(Job):
+    def perform(self, args):
+        open(args["path"], "a").write("begun\\\\n")
+        time.sleep(args["seconds"])
+        open(args["path"], "a").write("done\\\\n")
+""".replace("\\\\", "\\")
+
+
+class Result(NamedTuple):
+    """What a command printed and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> object:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Result]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("ROGER_CONFIG", "COLUMNS")}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with `roger.toml` and `shop/jobs.py`."""
+    (tmp_path / "roger.toml").write_text(CONFIG)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "jobs.py").write_text(JOBS)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(project: Path) -> Cli:
+    """Runs `roger-actors` in the project's folder and waits for its end."""
+
+    def run(*arguments: str, stdin: str = "", env: dict[str, str] | None = None) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "roger_actors", *arguments],
+            cwd=project,
+            env=environment(**(env or {})),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=45,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run

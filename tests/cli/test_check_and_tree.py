@@ -1,0 +1,105 @@
+"""`check` and `tree`: what a file says, without a node."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CHILDREN = """
+[[children]]
+id = "mailer"
+start = "shop.jobs:Touch"
+host = "own"
+restart = "transient"
+"""
+
+
+def write(project, text: str) -> None:
+    file = project / "roger.toml"
+    file.write_text(file.read_text() + text)
+
+
+def test_a_good_file_is_ok_with_a_summary(cli):
+    done = cli("check")
+
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("roger.toml: ok\n")
+    assert "queues      2, 3 jobs at once" in done.out
+
+
+def test_every_fault_is_a_line_and_the_status_is_2(cli, project):
+    write(project, '[supervision.partition]\nstrategy = "one_for_al"\nmax_restarts = -1\nmaxseconds = 1\n')
+
+    done = cli("check", "roger.toml")
+
+    assert (done.status, done.err) == (2, "")
+    strategy, restarts, unknown = done.out.splitlines()
+    assert strategy.startswith("supervision.partition.strategy: got 'one_for_al', expected 'one_for_one'")
+    assert strategy.endswith("; did you mean 'one_for_all'?")
+    assert restarts == "supervision.partition.max_restarts: got -1, expected a whole number, 0 or more"
+    assert unknown.startswith("supervision.partition.maxseconds: got an unknown key, expected a known one")
+    assert unknown.endswith("; did you mean 'max_seconds'?")
+
+
+def test_a_class_that_cannot_be_imported_is_a_fault_unless_imports_are_left_out(cli, project):
+    write(project, CHILDREN.replace("Touch", "Missing"))
+
+    done = cli("check")
+
+    assert done.status == 2
+    assert done.out.startswith("children[0].start: got 'shop.jobs:Missing', expected something that can be")
+    assert cli("check", "--no-import").status == 0
+
+
+def test_the_faults_as_json(cli, project):
+    write(project, "[[children]]\n")
+
+    done = cli("check", "--json")
+
+    assert done.status == 2
+    assert done.json["ok"] is False
+    assert [problem["key"] for problem in done.json["problems"]] == ["children[0].id", "children[0].start"]
+
+
+def test_a_password_is_not_in_the_summary(cli, project):
+    file = project / "roger.toml"
+    file.write_text(file.read_text().replace("embedded:roger.db", "amqp://bob:hunter2@localhost/"))
+
+    done = cli("check")
+
+    assert "amqp://bob:***@localhost/" in done.out
+    assert "hunter2" not in done.out + cli("tree").out
+
+
+def test_every_command_refuses_a_bad_file_in_the_same_words(cli, project):
+    write(project, "[nodes]\n[partition]\n")
+
+    done = cli("info")
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "error: nodes: got an unknown key, expected a known one; did you mean 'node'?",
+        "error: partition: got an unknown key, expected a known one; did you mean 'partitions'?",
+    ]
+
+
+def test_the_planned_tree_is_drawn_from_the_file_alone(cli, project):
+    write(project, CHILDREN)
+
+    done = cli("tree")
+
+    assert done.status == 0
+    assert done.out.splitlines()[0] == f"worker-1  embedded:{project}/roger.db"
+    assert "│       │   └── acme  one_for_one, 3 restarts in 5 s" in done.out
+    assert "consumer  default × 2, images × 1" in done.out
+    assert "└── mailer  shop.jobs:Touch, transient, 5 s to stop" in done.out
+    assert "\x1b" not in done.out
+    assert not (project / "roger.db").exists()
+
+
+def test_the_planned_tree_as_json(cli):
+    tree = cli("tree", "--json").json
+
+    assert (tree["id"], tree["kind"]) == ("worker-1", "node")
+    assert [host["id"] for host in tree["children"][0]["children"]] == ["kernel host", "worker hosts"]
