@@ -4,7 +4,7 @@ May import `otp`, `broker` and below. Nothing here names a concrete transport or
 does. Other layers take names from here; each is loaded at its first use, so that a client does not
 load what only the kernel host needs.
 
-Reading order: `config` and `tree_file` (what is configured), `job` and `codec` (what is run),
+Reading order: `config` (what is configured), `job` and `codec` (what is run),
 `client` (from outside), `partition` (one tenant on one node), `system` (the cluster's bus).
 """
 
@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roger_actors.roger.async_client import AsyncClient
     from roger_actors.roger.client import Client
-    from roger_actors.roger.config import Child, Config, Supervision
+    from roger_actors.roger.config import Branch, Child, Config, Supervision, check_imports, load, planned
     from roger_actors.roger.hooks import Hooks
     from roger_actors.roger.job import Job, JobRecord
     from roger_actors.roger.registry import Registry
     from roger_actors.roger.shelf import Shelved
     from roger_actors.roger.system.call import Answers
-    from roger_actors.roger.tree_file import check_imports, load
-    from roger_actors.roger.tree_plan import Branch, planned
 
 __all__ = [
     "Answers",
@@ -46,14 +44,12 @@ __all__ = [
 _HOMES = {
     "async_client": ("AsyncClient",),
     "client": ("Client",),
-    "config": ("Child", "Config", "Supervision"),
+    "config": ("Branch", "Child", "Config", "Supervision", "check_imports", "load", "planned"),
     "hooks": ("Hooks",),
     "job": ("Job", "JobRecord"),
     "registry": ("Registry",),
     "shelf": ("Shelved",),
     "system.call": ("Answers",),
-    "tree_file": ("check_imports", "load"),
-    "tree_plan": ("Branch", "planned"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

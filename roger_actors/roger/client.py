@@ -20,11 +20,10 @@ from typing import Any, Self, TypeVar, cast
 
 from roger_actors.broker import Broker, open_broker
 from roger_actors.roger.async_client import AsyncClient, Enqueued
-from roger_actors.roger.config import Config
+from roger_actors.roger.config import Config, load
 from roger_actors.roger.job import JobRecord
 from roger_actors.roger.shelf import Shelved
 from roger_actors.roger.system.call import Answers
-from roger_actors.roger.tree_file import load
 
 T = TypeVar("T")
 

@@ -174,11 +174,13 @@ class Harness:
     def __init__(self, hooks="", **options):
         self.posted = queue.SimpleQueue()
         self.batches = []
+        self.later = []
         self.executor = Executor(
             jobs=[__name__],
             hooks=hooks and f"{__name__}:{hooks}",
             on_results=self.batches.append,
             post=self.posted.put,
+            later=lambda seconds, run: self.later.append(run),
             **options,
         )
         self.executor.start()
@@ -194,6 +196,8 @@ class Harness:
         """Let the loop thread do what it was asked to; return what came of it."""
         before = len(self.batches)
         self.posted.get(timeout=LIMIT)()
+        while self.later:
+            self.later.pop()()
         return [outcome for batch in self.batches[before:] for outcome in batch]
 
     def until(self, kind):
@@ -253,7 +257,7 @@ def test_the_first_word_names_the_classes(start):
 
 def test_a_module_that_cannot_be_imported_is_refused_on_one_line(caplog):
     outcomes = queue.SimpleQueue()
-    executor = Executor(jobs=["no.such.module"], on_results=outcomes.put, post=lambda run: run())
+    executor = Executor(jobs=["no.such.module"], on_results=outcomes.put, post=lambda run: run(), later=None)
 
     executor.start()
 
@@ -314,8 +318,8 @@ def test_jobs_run_in_the_order_given(start):
         pass
 
     assert seen == [("run", number) for number in range(50)]
-    told = [outcome.ticket for batch in harness.batches[1:] for outcome in batch]
-    assert told == list(range(1, 51))
+    told = [outcome for batch in harness.batches for outcome in batch if isinstance(outcome, Done)]
+    assert [done.ticket for done in told] == list(range(1, 51))
 
 
 def test_what_ends_between_two_turns_of_the_loop_is_told_in_one_batch(start):
@@ -328,6 +332,32 @@ def test_what_ends_between_two_turns_of_the_loop_is_told_in_one_batch(start):
 
     assert [done.ticket for done in harness.turn()] == list(range(1, 51))
     assert harness.posted.empty()
+
+
+def test_while_more_jobs_wait_results_are_held_back_a_moment_to_travel_together(start):
+    harness = start()
+    harness.turn()
+    first, running, last = harness.run(Nothing), harness.run(Waits), harness.run(Nothing)
+    assert gates["begun"].wait(LIMIT)
+
+    harness.posted.get(timeout=LIMIT)()
+    assert len(harness.batches) == 1
+    harness.later.pop()()
+    assert [done.ticket for done in harness.batches[-1]] == [first]
+    gates["go"].set()
+
+    assert harness.until(Done).ticket in (running, last)
+
+
+def test_the_last_result_is_told_at_once(start):
+    harness = start()
+    harness.turn()
+    harness.run(Nothing)
+
+    harness.posted.get(timeout=LIMIT)()
+
+    assert isinstance(harness.batches[-1][0], Done)
+    assert harness.later == []
 
 
 def test_a_job_that_returned_is_done_with_its_time(start):

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
-from roger_actors.roger.config import Config
+from roger_actors.roger.config.settings import Phrase
+from roger_actors.roger.config.value import Config
 from roger_actors.roger.hooks import Hooks
 from roger_actors.roger.registry import Registry
-from roger_actors.roger.settings import Phrase
 
 _PLACE = re.compile(r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 

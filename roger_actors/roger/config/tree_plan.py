@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from roger_actors.roger.config import Child, Config, Supervision
+from roger_actors.roger.config.value import Child, Config, Supervision
 
 Kind: TypeAlias = Literal["node", "host", "supervisor", "worker", "many"]
 

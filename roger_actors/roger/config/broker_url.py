@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from roger_actors.roger.settings import Check, Phrase, Spot
+from roger_actors.roger.config.settings import Check, Phrase, Spot
 
 SCHEMES: Final = ("amqp", "amqps")
 EMBEDDED: Final = "embedded:"

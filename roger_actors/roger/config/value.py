@@ -2,7 +2,7 @@
 
 `Config.from_mapping` turns nested tables (a TOML file, or a program's own dictionary) into a `Config`
 or raises one `InvalidConfig` that lists everything that is wrong. Nothing here reads a file, the
-environment or a clock; `roger_actors.roger.tree_file` does that, and nothing after it does.
+environment or a clock; `roger_actors.roger.config.tree_file` does that, and nothing after it does.
 
 You set name, broker, jobs and partitions; you may set the rest; tests set the levels and timeouts.
 
@@ -20,9 +20,10 @@ from typing import Any, Final, Literal, TypeAlias, cast
 import attrs
 
 from roger_actors.errors import ConfigError, InvalidConfig
-from roger_actors.roger import queue, settings
-from roger_actors.roger.broker_url import broker_address, redacted
-from roger_actors.roger.settings import Check, Phrase, Refused, Section, Spot
+from roger_actors.roger import queue
+from roger_actors.roger.config import settings
+from roger_actors.roger.config.broker_url import broker_address, redacted
+from roger_actors.roger.config.settings import Check, Phrase, Refused, Section, Spot
 
 Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]

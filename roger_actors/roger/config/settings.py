@@ -4,7 +4,7 @@ A `Spot` is one value at one key path. A *check* is a function from a spot to th
 program wants; it refuses what it does not like, which is noted, and reading goes on with the next
 setting. When all has been read and no problem was noted, every answer is good.
 
-Nothing here knows what is configured; `roger_actors.roger.config` does.
+Nothing here knows what is configured; `roger_actors.roger.config.value` does.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import pytest
 
 from roger_actors.errors import InvalidConfig
 from roger_actors.roger.config import Config
-from roger_actors.roger.tree_file import check_imports, load
+from roger_actors.roger.config.tree_file import check_imports, load
 
 GOOD = """
 [node]
