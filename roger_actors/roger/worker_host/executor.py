@@ -41,6 +41,9 @@ from roger_actors.roger.worker_host.protocol import Done, HookDone, Run, RunHook
 BROKEN: Final = 70
 """Exit status of a host whose process a job has broken."""
 
+HOLD: Final = 0.0005
+"""Seconds that results wait for company while more jobs are to be run; the last one never waits."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -76,6 +79,7 @@ class Executor:
         on_results: Called with what has happened since the last call, in order: first `Loaded` or
             `Refused`, then `Done` and `HookDone`, at last `Stopped`.
         post: Runs a function on the thread that `on_results` belongs to: `loop.call_soon_threadsafe`.
+        later: The same after some seconds; called on that thread: `loop.call_later`.
         is_intact: Asked after every job whether this process still works.
         end_process: Ends it with a status, at once.
 
@@ -89,6 +93,7 @@ class Executor:
         jobs: Sequence[str],
         on_results: Callable[[list[Outcome]], None],
         post: Callable[[Callable[[], None]], object],
+        later: Callable[[float, Callable[[], None]], object],
         hooks: str = "",
         retry_levels: Sequence[float] = retry.LEVELS,
         is_intact: Callable[[], bool] = lambda: True,
@@ -99,12 +104,14 @@ class Executor:
         self._retry_levels = retry_levels
         self._on_results = on_results
         self._post = post
+        self._later = later
         self._is_intact = is_intact
         self._end_process = end_process
         self._orders: queue.SimpleQueue[Run | RunHook | None] = queue.SimpleQueue()
         self._waiting: dict[int, Run | RunHook] = {}
         self._outcomes: deque[Outcome] = deque()
         self._posted = False
+        self._held = False
         self._registry = Registry()
         self._hooks = Hooks()
         self._runner: asyncio.Runner | None = None
@@ -186,16 +193,25 @@ class Executor:
 
     def _emit(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
-        if not self._posted:
-            self._posted = True
+        if not self._posted or (self._held and not self._waiting):
+            self._posted, self._held = True, False
             try:
                 self._post(self._drain)
             except RuntimeError:  # the loop is closed: the host is ending, and nobody waits for this
                 logger.debug("an outcome came after the loop's end: %r", outcome)
 
+    # on the loop thread
+
     def _drain(self) -> None:
-        # on the loop thread; first the flag, so that what is appended from now on is posted again
-        self._posted = False
+        if self._waiting:
+            self._held = True
+            self._later(HOLD, self._deliver)
+        else:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        # first the flags, so that what is appended from now on is posted again
+        self._posted = self._held = False
         outcomes = self._outcomes
         batch = [outcomes.popleft() for _ in range(len(outcomes))]
         if batch:
