@@ -210,7 +210,7 @@ class FunctionProcess(Process):
             if result.__class__ is not CoroutineType:
                 self._over(NORMAL)
             else:
-                self.runtime.start_task(self, self._drive(result))
+                self.runtime.start_task(self, self._drive(result), result)
         elif self._waiter is not None:
             self._offer()
         return 1

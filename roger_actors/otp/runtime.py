@@ -55,12 +55,13 @@ class Process:
         names: The names it is registered under.
         parent: Who started it with a link; its exit signal always ends a server.
         task: The asyncio task of its `async` code, while there is one.
+        work: The user's coroutine that the task awaits.
         reason: Why it ended.
     """
 
     __slots__ = (
         "__weakref__", "alive", "links", "mailbox", "monitors", "names", "parent", "pid", "queued", "reason",
-        "runtime", "task", "trapping", "watches",
+        "runtime", "task", "trapping", "watches", "work",
     )  # fmt: skip
 
     def __init__(self, runtime: Runtime) -> None:
@@ -76,6 +77,7 @@ class Process:
         self.names: list[str] | None = None
         self.parent: Pid | None = None
         self.task: asyncio.Task[None] | None = None
+        self.work: Any = None
         self.reason: Reason = None
 
     def run(self, limit: int) -> int:
@@ -325,10 +327,17 @@ class Runtime:
         else:
             self._awake = False
 
-    def start_task(self, process: Process, work: Coroutine[Any, Any, None]) -> None:
-        """Run a process's coroutine in a task in which it is the current process."""
+    def start_task(self, process: Process, drive: Coroutine[Any, Any, None], work: Any) -> None:
+        """Run a process's coroutine in a task in which it is the current process.
+
+        Args:
+            process: Whose it is.
+            drive: What the task runs: awaits the work and acts on its end.
+            work: The user's coroutine.
+        """
         token = CURRENT.set(process)
-        process.task = self.loop.create_task(work)
+        process.work = work
+        process.task = self.loop.create_task(drive)
         CURRENT.reset(token)
 
     # ---------------------------------------------------------------- links and exit signals
@@ -467,8 +476,8 @@ class Runtime:
     def _reap(self, process: Process) -> None:
         process.mailbox = None
         if process.task is not None:
-            self._cancel(process.task)
-            process.task = None
+            self._cancel(process.task, process.work)
+            process.task = process.work = None
         if process.watches is not None:
             for number, (target, _) in process.watches.items():
                 self.calls.pop(number, None)
@@ -484,11 +493,13 @@ class Runtime:
                 self._tell_monitor(number, watcher, reason)
             process.monitors = None
 
-    def _cancel(self, task: asyncio.Task[None]) -> None:
+    def _cancel(self, task: asyncio.Task[None], work: Any) -> None:
         # Cancelled but never trusted: what swallows the cancellation stays listed until it is done.
         if not task.done():
             self.lingering.add(task)
             task.add_done_callback(self.lingering.discard)
+            # A task that is cancelled before its first step never gets to the coroutine.
+            task.add_done_callback(lambda _: work.close())
             task.cancel()
 
     def _tell_link(self, process: Process, pid: Pid, other: Pid, reason: Reason) -> None:
@@ -700,7 +711,7 @@ class Runtime:
         for process in list(self.processes.values()):
             process.alive = False
             if process.task is not None:
-                process.task.cancel()
+                self._cancel(process.task, process.work)
         self.processes.clear()
         self.names.clear()
         self.calls.clear()

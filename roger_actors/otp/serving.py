@@ -39,6 +39,10 @@ class _Rest:
         self._work = work
         self._first = first
 
+    def close(self) -> None:
+        """Close the coroutine."""
+        self._work.close()
+
     def __await__(self) -> Generator[Any, Any, Any]:
         work, waited = self._work, self._first
         while True:
@@ -246,9 +250,10 @@ class ServerProcess(Process):
             except StopIteration as stop:
                 self._resume(stop.value, message)
                 return
-            self.runtime.start_task(self, self._drive(_Rest(work, first), message))
+            rest = _Rest(work, first)
+            self.runtime.start_task(self, self._drive(rest, message), rest)
             return
-        self.runtime.start_task(self, self._drive(work, message))
+        self.runtime.start_task(self, self._drive(work, message), work)
 
     async def _drive(self, work: Any, message: Any) -> None:
         try:
@@ -296,7 +301,9 @@ class ServerProcess(Process):
                     if not self.alive:
                         result.close()
                         return
-                    self.runtime.start_task(self, self._drive_end(result, reason, message, reply, sender))
+                    self.runtime.start_task(
+                        self, self._drive_end(result, reason, message, reply, sender), result
+                    )
                     return
         self._finish(reason, message, reply, sender)
 
