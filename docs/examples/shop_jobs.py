@@ -1,5 +1,6 @@
 import os
 import signal
+from pathlib import Path
 
 from roger_actors import Job
 
@@ -16,13 +17,12 @@ class Invoice(Job):
 
 
 class Crash(Job):
-    """Takes its OS process with it the first time."""
+    """Takes its OS process with it, the first time."""
 
     queue_type = "risky"
-    retryable = True
-    retry_levels = (0.1,)
 
     def perform(self, args):
-        if self.record.retry_count == 0:
-            os.kill(os.getpid(), signal.SIGSEGV)
-        print("survived attempt", self.record.retry_count, flush=True)
+        if not Path("crashed").exists():
+            Path("crashed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        print("survived", flush=True)
