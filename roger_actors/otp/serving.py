@@ -186,7 +186,9 @@ class ServerProcess(Process):
                     elif kind is SystemRequest:
                         handled += 1
                         self._system(message)
-                        if self.suspended or self.phase is not RUNNING:
+                        if self.suspended:
+                            return handled + self._run_suspended()
+                        if self.phase is not RUNNING:
                             return handled
                         continue
                     elif kind is Exit and message.pid == self.parent:
