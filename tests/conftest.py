@@ -27,6 +27,8 @@ TESTS = Path(__file__).parent
 FOLDER_MARKS = {"live": "live", "fault": "fault"}
 MARK = "ROGER_TEST_RUN"
 SETTLE_SECONDS = 3.0
+SHARED_NODE = "node"
+"""Name of the fixture of a node that all tests of a module share."""
 
 
 def pytest_configure() -> None:
@@ -91,7 +93,7 @@ def _wait_for_ends(pids: set[int], deadline: float) -> None:
 
 
 def _threads() -> set[threading.Thread]:
-    return set(threading.enumerate())
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("pytest_timeout")}
 
 
 class _Leftovers:
@@ -142,7 +144,13 @@ class _Leftovers:
 
 @pytest.fixture(autouse=True)
 def nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves a process, a thread, a socket or an open file behind."""
+    """Fail a test that leaves a process, a thread, a socket or an open file behind.
+
+    A test that shares its module's running node is checked with its module, at the module's end.
+    """
+    if SHARED_NODE in request.fixturenames:
+        yield
+        return
     node: pytest.Item = request.node
     everywhere = any(node.get_closest_marker(name) for name in ("live", "fault", "rabbitmq", "long"))
     before = _Leftovers(everywhere=everywhere)
@@ -150,6 +158,16 @@ def nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
     left = before.found()
     if left:
         pytest.fail("left behind by the test:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def nothing_survives_the_module() -> Iterator[None]:
+    """Fail the last test of a module whose shared node leaves something behind."""
+    before = _Leftovers(everywhere=True)
+    yield
+    left = before.found()
+    if left:
+        pytest.fail("left behind by the module:\n  " + "\n  ".join(left), pytrace=False)
 
 
 @pytest.fixture

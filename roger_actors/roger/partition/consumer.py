@@ -200,7 +200,7 @@ class Consumer(GenServer[State]):
                 return Reply(_cancel(state, request.job_id), state)
             case Reread():
                 await _read_flags(state)
-                await _apply_pauses(state)
+                await _align(state)
                 return Reply("ok", state)
             case Quiesce():
                 await _quiesce(state)
@@ -522,8 +522,7 @@ async def _follow(state: State) -> None:
             state.sources[name] = Source(queue.make_name(state.partition, name), name, workers)
     if state.lane is None and state.sources:
         state.lane = Source(queue.lane_name(state.partition), "", 1)
-    await asyncio.gather(*[_subscribe(state, source) for source in _all_sources(state) if not source.closing])
-    await _apply_pauses(state)
+    await _align(state)
 
 
 async def _close(state: State, source: Source) -> None:
@@ -540,8 +539,6 @@ async def _close(state: State, source: Source) -> None:
 
 
 async def _subscribe(state: State, source: Source) -> None:
-    if source.subscription is not None:
-        return
     lane = source.queue_type == ""
     me = process.self()
     runtime = process.here()
@@ -564,13 +561,9 @@ async def _read_flags(state: State) -> None:
     state.paused = {flags.name_of(key) for key in paused}
 
 
-async def _apply_pauses(state: State) -> None:
-    for source in _all_sources(state):
-        paused = source.queue_type in state.paused or state.quiet
-        if source.subscription is None or source.paused == paused or source.closing:
-            continue
-        source.paused = paused
-        await (source.subscription.pause() if paused else source.subscription.resume())
+async def _align(state: State) -> None:
+    """Consume what is to be consumed; a paused queue is not even subscribed to."""
+    await asyncio.gather(*[_align_source(state, source) for source in _all_sources(state)])
     for held in state.held.values():
         if held.worker is not None and (state.quiet or held.header.queue_type in state.paused):
             process.send(held.worker, GiveBack())
@@ -580,10 +573,22 @@ async def _apply_pauses(state: State) -> None:
         _start_serial(state, state.lane, delivery, header)
 
 
+async def _align_source(state: State, source: Source) -> None:
+    paused = source.queue_type in state.paused or state.quiet
+    if source.closing:
+        return
+    if source.subscription is None:
+        if not paused:
+            await _subscribe(state, source)
+    elif source.paused != paused:
+        await (source.subscription.pause() if paused else source.subscription.resume())
+    source.paused = paused
+
+
 async def _quiesce(state: State) -> None:
     """Stop taking deliveries, and give back those whose job has not begun."""
     state.quiet = True
-    await _apply_pauses(state)
+    await _align(state)
     lane = state.lane
     if lane is not None and lane.subscription is not None:
         for delivery in _forget_waiting(state):

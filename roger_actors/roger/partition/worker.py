@@ -227,10 +227,15 @@ async def _failed(run: Run) -> Any:
 async def _retry(run: Run) -> Any:
     """Record the failed attempt, then publish the next one with its delay."""
     given, header = run.given, run.given.header
-    if header.queue_key is not None and run.claim is not None:
+    while header.queue_key is not None:
+        if queue_key.verdict(run.claim, header.id, header.retry_count) is not Verdict.RUN:
+            break  # the key was taken over, or this failure is on record already
+        assert run.claim is not None
         change = queue_key.failing(given.partition, header.queue_key, run.claim, header.retry_count)
         (answer,) = await given.kernel.broker.tables.change([change], given.kernel.config.enqueue_timeout)
         run.claim = answer.current
+        if answer.done:
+            break  # else the record has changed meanwhile, by its enqueuer's second phase for instance
     return _republish_retry
 
 

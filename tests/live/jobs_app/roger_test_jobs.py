@@ -1,0 +1,208 @@
+"""Jobs and hooks of the acceptance tests; each tells the test what it does through a FIFO.
+
+The FIFO's path is in the environment of the node, so that jobs, hooks and their subprocesses find it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from roger_actors import Hooks, Job, JobRecord
+
+EVENTS = "ROGER_TEST_EVENTS"
+
+
+def tell(event: str, **data: Any) -> None:
+    """Write one event; a line shorter than PIPE_BUF is written whole."""
+    line = json.dumps({"event": event, **data}).encode() + b"\n"
+    fd = os.open(os.environ[EVENTS], os.O_WRONLY)
+    try:
+        os.write(fd, line)
+    finally:
+        os.close(fd)
+
+
+class Tell(Job):
+    """Says that it ran."""
+
+    def perform(self, args: Any) -> Any:
+        tell("ran", id=self.record.id, args=args, retry_count=self.record.retry_count)
+        return args
+
+
+class Unique(Tell):
+    """Of one number at a time."""
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str:
+        return f"unique-{args['n']}"
+
+
+class Serial(Job):
+    """One after another."""
+
+    @classmethod
+    def execution_key(cls, args: Any) -> str:
+        return str(args["key"])
+
+    def perform(self, args: Any) -> None:
+        tell("start", n=args["n"], key=args["key"])
+        time.sleep(0.02)
+        tell("stop", n=args["n"], key=args["key"])
+
+
+class UniqueAndSerial(Serial):
+    """Both keys."""
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str:
+        return f"both-{args['n']}"
+
+
+class Failing(Job):
+    """Fails every time, with three quick retries."""
+
+    retryable = True
+    retry_levels = (0.25, 0.25, 0.25)
+
+    def perform(self, args: Any) -> None:
+        raise ValueError("boom")
+
+
+class UniqueFailing(Failing):
+    """Fails and holds its key meanwhile."""
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str:
+        return "unique-failing"
+
+
+class FailsOnce(Job):
+    """Succeeds at its second attempt."""
+
+    retryable = True
+    retry_levels = (0.25,)
+
+    def perform(self, args: Any) -> None:
+        if self.record.retry_count == 0:
+            raise RuntimeError("not yet")
+        tell("ran", id=self.record.id, retry_count=self.record.retry_count)
+
+
+class NotRetried(Job):
+    """Fails and is let go."""
+
+    def perform(self, args: Any) -> None:
+        raise KeyError("gone")
+
+
+class Limited(Job):
+    """May run for a second, and blocks in C for longer when told to."""
+
+    max_execution_time = 1.0
+
+    def perform(self, args: Any) -> None:
+        tell("begun", id=self.record.id)
+        if args["long"]:
+            ctypes.PyDLL(None).sleep(30)  # holds the interpreter's lock
+        tell("ran", id=self.record.id)
+
+
+class Waits(Job):
+    """Runs until it is killed, with a subprocess of its own; `stubborn` swallows every exception."""
+
+    def perform(self, args: Any) -> None:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        tell("begun", id=self.record.id, pid=os.getpid(), child=child.pid)
+        while True:
+            time.sleep(60)
+
+
+class Slow(Job):
+    """Takes as long as it is told."""
+
+    def perform(self, args: Any) -> None:
+        tell("begun", id=self.record.id)
+        time.sleep(args["seconds"])
+        tell("ran", id=self.record.id)
+
+
+class Segfaults(Job):
+    """Ends its host with signal 11."""
+
+    def perform(self, args: Any) -> None:
+        tell("begun", id=self.record.id)
+        ctypes.string_at(0)
+
+
+class Exits(Job):
+    """Ends its host with a status."""
+
+    def perform(self, args: Any) -> None:
+        tell("begun", id=self.record.id)
+        os._exit(7)
+
+
+class ClosesEverything(Job):
+    """Closes every descriptor of its process."""
+
+    def perform(self, args: Any) -> None:
+        tell("begun", id=self.record.id)
+        os.closerange(3, 4096)
+
+
+class KillsItsGroup(Job):
+    """Kills the process group that it finds itself in."""
+
+    def perform(self, args: Any) -> None:
+        tell("begun", id=self.record.id)
+        os.killpg(os.getpgrp(), 9)
+
+
+class AsyncTell(Job):
+    """An asynchronous one."""
+
+    async def perform(self, args: Any) -> Any:
+        tell("ran", id=self.record.id, args=args)
+
+
+class TellingHooks(Hooks):
+    """Say that they were called."""
+
+    def worker_start(self) -> None:
+        """Stay silent: nobody asked."""
+
+    def before_run(self, partition: str, record: JobRecord) -> str:
+        tell("before_run", id=record.id, partition=partition)
+        return f"before {record.id}"
+
+    def after_run(self, partition: str, record: JobRecord, result: Any, before_state: Any) -> None:
+        tell("after_run", id=record.id, result=result, before_state=before_state)
+        if isinstance(record.args, dict) and record.args.get("hook") == "raise":
+            raise RuntimeError("a hook that fails")
+
+    def on_error(
+        self, partition: str, record: JobRecord, failure: Any, stacktrace: str, before_state: Any
+    ) -> None:
+        tell(
+            "on_error",
+            id=record.id,
+            retry_count=record.retry_count,
+            kind=failure[0],
+            message=str(failure[1]),
+            stack=stacktrace,
+        )
+
+    def on_cancel(self, partition: str, record: JobRecord) -> None:
+        tell("on_cancel", id=record.id)
+
+    def on_buried(
+        self, partition: str, record: JobRecord, failure: Any, stacktrace: str, before_state: Any
+    ) -> None:
+        tell("on_buried", id=record.id, retry_count=record.retry_count, kind=failure[0])
