@@ -30,7 +30,7 @@ from roger_actors.roger.application import app_children, kernel_children, root_c
 from roger_actors.roger.client import Client, read_config
 from roger_actors.roger.config import Config
 from roger_actors.roger.kernel import SHUTDOWN, SYSTEM, Kernel
-from roger_actors.roger.worker_host.host import JobRunner
+from roger_actors.roger.worker_host.host import JobRunner, prepare_process
 from roger_actors.roger.worker_pool.hosts import unpack_args
 from roger_actors.roger.worker_pool.pool import RUNNER
 from roger_actors.transport import Endpoint, Role
@@ -106,6 +106,7 @@ def _app_main(endpoint: Endpoint, args: bytes) -> None:
 def _worker_main(endpoint: Endpoint, args: bytes) -> None:
     given = unpack_args(args)
     _set_up_logging(_unpack(given.config))
+    prepare_process()
     runner = ChildSpec(id=RUNNER, start=Start(JobRunner, given, name=RUNNER))
     open_host(endpoint, [runner], max_restarts=0)
 
@@ -313,3 +314,18 @@ class Node(Client):
             raise TransportDown(node=self.config.name, detail=answer["error"])
         return answer["value"]
 
+
+
+def running_tree(name: str, timeout: float = ASK_LIMIT) -> dict[str, Any]:
+    """Return the supervision tree of a node that runs on this machine under this user; see `Node.tree`.
+
+    Args:
+        name: The node's name.
+        timeout: Seconds to wait.
+
+    Raises:
+        TransportDown: No such node is running.
+    """
+    from roger_actors.transport.thespian import attach
+
+    return Outside(attach(name)).tree(timeout)

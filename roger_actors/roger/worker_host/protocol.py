@@ -144,16 +144,3 @@ class HookDone(msgspec.Struct, frozen=True, array_like=True, tag="hook-done", gc
     """The hook has returned, or failed and was logged."""
 
     ticket: int
-
-
-@wire.register
-class Health(msgspec.Struct, frozen=True, array_like=True, tag="health"):
-    """A sign of life with what a running job makes of the host, sent when its memory has grown much.
-
-    Attributes:
-        host: Number of the host.
-        rss: Resident memory in bytes.
-    """
-
-    host: int
-    rss: int
