@@ -61,6 +61,8 @@ class AmqpBroker:
         self._topics: dict[str, list[Callable[[bytes], None]]] = {}
         self._dirty: dict[AmqpConsumer, None] = {}
         self._bus: AmqpConsumer | None = None
+        self._own: list[AmqpConsumer] = []
+        self._subscribing = asyncio.Lock()
         self._extra_links: list[Link] = []
         self._is_open = False
         self._was_down = False
@@ -118,7 +120,7 @@ class AmqpBroker:
         for task in (self._watch,):
             if task is not None:
                 task.cancel()
-        for consumer in [*self._consumers, *([self._bus] if self._bus else [])]:
+        for consumer in [*self._consumers, *self._own]:
             consumer.abandon()
         self._publisher.close(ConnectionLost(broker=self._address, detail="it was closed"))
         links = [self._publishing, self._consuming, *self._extra_links]
@@ -161,7 +163,7 @@ class AmqpBroker:
         """Wait until everything stands again, then say so."""
         await self._publishing.wait_up()
         await self._consuming.wait_up()
-        for consumer in [*self._consumers, *([self._bus] if self._bus else [])]:
+        for consumer in [*self._consumers, *self._own]:
             await consumer.wait_consuming()
         if self._was_down and self._publishing.is_up and self._consuming.is_up:
             self._was_down = False
@@ -231,18 +233,18 @@ class AmqpBroker:
                 await self._declare_exchange(channel, level.exchange)
 
         await self._control.run(exchanges)
-        await asyncio.gather(
-            *(self._control.run(lambda c, at=level: self._declare_level(c, at)) for level in LEVELS)
-        )
+        await asyncio.gather(*map(self._declare_level, LEVELS))
 
-    async def _declare_level(self, channel: Channel, level: Level) -> None:
+    async def _declare_level(self, level: Level) -> None:
         name = self._prefix + level.name
-        await channel.ask(
-            "queue_declare", queue=name, durable=True, arguments=level.queue_arguments(self._prefix)
-        )
-        await channel.ask(
-            "queue_bind", queue=name, exchange=name, arguments={"x-match": "all", level.name: True}
-        )
+
+        async def act(channel: Channel) -> None:
+            arguments = level.queue_arguments(self._prefix)
+            await channel.ask("queue_declare", queue=name, durable=True, arguments=arguments)
+            match = {"x-match": "all", level.name: True}
+            await channel.ask("queue_bind", queue=name, exchange=name, arguments=match)
+
+        await self._control.run(act)
 
     async def delete(self, queue: str) -> None:
         """Delete a queue with what is in it, and forget it."""
@@ -315,6 +317,14 @@ class AmqpBroker:
     def publish_once(self, message: Message, timeout: float) -> asyncio.Future[None]:
         """Publish, but never a second time when a connection is lost."""
         return self._publisher.publish(message, timeout, once=True)
+
+    def send_request(self, message: Message, timeout: float) -> asyncio.Future[None]:
+        """Publish a message that the broker forgets after `timeout` seconds."""
+        return self._publisher.publish(message, timeout, expires=True)
+
+    def send_reply(self, message: Message, timeout: float) -> asyncio.Future[None]:
+        """Publish to a queue by its full name, which need not be there."""
+        return self._publisher.send_to_exchange("", message, timeout)
 
     async def publish_many(self, messages: Sequence[Message], timeout: float) -> list[BrokerError | None]:
         """Publish pipelined and return, in order, None or the error of each."""
@@ -410,45 +420,60 @@ class AmqpBroker:
     async def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
         """Be told what is broadcast on a topic, until `close`."""
         self._topics.setdefault(topic, []).append(on_message)
-        if self._bus is None:
-            self._bus = self._make_bus()
-            await self._declare_bus()
-            await self._bus.start()
-        else:
-            await self._bind_topic(topic)
+        async with self._subscribing:
+            if self._bus is None:
+                self._bus = await self.consume_own("bus", BUS_PREFETCH, self._on_broadcast, _nothing)
+        for name in self._topics:
+            await self._bind_topic(name, self._bus.name)
 
-    def _make_bus(self) -> AmqpConsumer:
-        self._bus_queue = f"roger.bus.{self._name}.{secrets.token_hex(6)}"
-        bus = self._make_consumer(self._bus_queue, BUS_PREFETCH, self._on_broadcast, _nothing)
-        bus.revive_with(self._renew_bus)
-        return bus
+    async def consume_own(
+        self,
+        label: str,
+        prefetch: int,
+        on_delivery: Callable[[Delivery], None],
+        on_renewed: Callable[[], None],
+    ) -> AmqpConsumer:
+        """Consume from an exclusive queue of our own.
 
-    async def _renew_bus(self) -> None:
-        """Take a new queue after a reconnect: the old one may still belong to the old connection."""
-        self._bus_queue = f"roger.bus.{self._name}.{secrets.token_hex(6)}"
-        assert self._bus is not None
-        self._bus.name = self._prefix + self._bus_queue
-        await self._declare_bus()
+        It gets a new name after each reconnect, because the old queue may still belong to the old
+        connection.
 
-    async def _declare_bus(self) -> None:
-        spec = QueueSpec(self._bus_queue, exclusive=True)
-        await self._control.run(lambda c: self._declare_queue(c, spec))
-        for topic in self._topics:
-            await self._bind_topic(topic)
+        Args:
+            label: Part of its name, for people.
+            prefetch: Unacked deliveries that may be outstanding.
+            on_delivery: Called for each delivery.
+            on_renewed: Called when it stands under a new name.
+        """
+        consumer = self._make_consumer(f"roger.{label}", prefetch, on_delivery, _nothing)
 
-    async def _bind_topic(self, topic: str) -> None:
+        async def renew() -> None:
+            name = f"roger.{label}.{self._name}.{secrets.token_hex(6)}"
+            consumer.name = self._prefix + name
+            spec = QueueSpec(name, exclusive=True)
+            await self._control.run(lambda c: self._declare_queue(c, spec))
+            if label == "bus":
+                for topic in self._topics:
+                    await self._bind_topic(topic, consumer.name)
+
+        consumer.revive_with(renew, on_renewed)
+        await renew()
+        self._own.append(consumer)
+        await consumer.start()
+        return consumer
+
+    async def _bind_topic(self, topic: str, queue: str) -> None:
         await self._control.run(
             lambda c: c.ask(
                 "queue_bind",
-                queue=self._prefix + self._bus_queue,
+                queue=queue,
                 exchange=self._prefix + BUS,
                 routing_key=self._prefix + topic,
             )
         )
 
     def _on_broadcast(self, delivery: Delivery) -> None:
-        assert self._bus is not None
-        self._bus.ack(delivery)
+        if self._bus is not None:
+            self._bus.ack(delivery)
         for on_message in self._topics.get(delivery.message_id, []):
             on_message(delivery.body)
 

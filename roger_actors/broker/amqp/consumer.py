@@ -119,6 +119,7 @@ class AmqpConsumer:
         self._changing: asyncio.Task[None] | None = None
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stands: asyncio.Future[None] | None = None
+        self._on_renewed: Callable[[], None] = lambda: None
         self._held: list[Delivery] | None = []
         self._method = b""
         self._content: wire.Content | None = None
@@ -141,9 +142,9 @@ class AmqpConsumer:
         """Whether it was closed, or never started."""
         return self._life is None
 
-    def revive_with(self, revive: Callable[[], Awaitable[None]]) -> None:
-        """Declare the queue by another function from now on."""
-        self._revive = revive
+    def revive_with(self, revive: Callable[[], Awaitable[None]], on_renewed: Callable[[], None]) -> None:
+        """Declare the queue by another function from now on, and call one when it is consumed again."""
+        self._revive, self._on_renewed = revive, on_renewed
 
     async def wait_consuming(self) -> None:
         """Wait until the subscription stands, or is not wished for any more."""
@@ -299,6 +300,8 @@ class AmqpConsumer:
         await self._apply()
         if not self._started.done():
             self._started.set_result(None)
+        else:
+            self._on_renewed()
 
     def _leave(self, channel: Channel) -> None:
         self._is_consuming = False

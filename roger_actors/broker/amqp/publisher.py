@@ -46,8 +46,10 @@ class _Batch:
 class _Entry:
     """One message on its way."""
 
-    __slots__ = ("batch", "deadline", "exchange", "future", "index", "is_over", "message", "once", "refusals",
-                 "returned", "seconds")  # fmt: skip
+    __slots__ = (
+        *("batch", "deadline", "exchange", "expiration", "future", "index", "is_over"),
+        *("message", "once", "refusals", "returned", "seconds"),
+    )
 
     def __init__(self, message: Message, exchange: str | None) -> None:
         self.message = message
@@ -58,6 +60,7 @@ class _Entry:
         self.deadline = self.seconds = 0.0
         self.is_over = self.returned = self.once = False
         self.refusals = 0
+        self.expiration = ""
 
     def finish(self, error: BrokerError | None) -> None:
         """Tell whoever waits, once."""
@@ -110,26 +113,34 @@ class Publisher:
 
     # -- what callers do
 
-    def publish(self, message: Message, timeout: float, *, once: bool = False) -> asyncio.Future[None]:
+    def publish(
+        self, message: Message, timeout: float, *, once: bool = False, expires: bool = False
+    ) -> asyncio.Future[None]:
         """Publish one message.
 
         Args:
             message: What.
             timeout: Seconds until the future fails with `PublishUnconfirmed`.
             once: Never send it a second time; a lost connection is then an unconfirmed message at once.
+            expires: Whether the broker forgets it after `timeout` seconds.
         """
         entry = _Entry(message, None)
-        entry.future = self._loop.create_future()
-        entry.seconds, entry.once = timeout, once
-        entry.deadline = self._loop.time() + timeout
-        self._singles[entry] = None
-        self._accept(entry)
-        self._start_sweeping()
-        return entry.future
+        entry.once = once
+        if expires:
+            entry.expiration = str(round(timeout * 1000))
+        return self._follow(entry, timeout)
 
     def send_to_exchange(self, exchange: str, message: Message, timeout: float) -> asyncio.Future[None]:
-        """Publish to an exchange, where a message that finds no queue is not an error."""
-        entry = _Entry(message, exchange)
+        """Publish to an exchange, where a message that finds no queue is not an error.
+
+        Args:
+            exchange: Its name without prefix, empty for the default exchange.
+            message: What; its `queue` is the routing key, as the broker is to see it.
+            timeout: Seconds until the future fails with `PublishUnconfirmed`.
+        """
+        return self._follow(_Entry(message, exchange), timeout)
+
+    def _follow(self, entry: _Entry, timeout: float) -> asyncio.Future[None]:
         entry.future = self._loop.create_future()
         entry.seconds, entry.deadline = timeout, self._loop.time() + timeout
         self._singles[entry] = None
@@ -289,13 +300,14 @@ class Publisher:
             headers=headers,
             correlation_id=message.correlation_id,
             reply_to=message.reply_to,
+            expiration=entry.expiration,
         )
         parts += (method, content)
         return len(method) + len(content)
 
     def _method(self, entry: _Entry, target: str | None) -> bytes:
         queue = entry.message.queue
-        exchange = "" if target is None else self._prefix + target
+        exchange = self._prefix + target if target else ""
         key = queue if entry.exchange is not None else self._prefix + queue
         method = wire.publish_method(CHANNEL, exchange, key, mandatory=entry.exchange is None)
         if len(self._methods) >= CACHED_QUEUES:

@@ -291,6 +291,8 @@ class Engine:
         handed = self._feed(store)
         store.sql.execute("COMMIT")
         watch.batch = [], []
+        for subscription, _, rows in handed:
+            subscription.outstanding += len(rows)
         watch.after_commit(store, has_more=any(len(rows) == FETCH for *_, rows in handed))
         self._tell(self._answer, answers, handed)
         if tells:
@@ -350,7 +352,6 @@ class Engine:
             room = min(subscription.prefetch - subscription.outstanding, FETCH)
             rows = store.take_ready(subscription.number, subscription.queue, room)
             if rows:
-                subscription.outstanding += len(rows)
                 handed.append((subscription, subscription.generation, rows))
         return handed
 
@@ -403,6 +404,10 @@ class Engine:
         for subscription, generation, *_ in settled:
             subscription.outstanding += generation == subscription.generation
         self._settled.extendleft(reversed(settled))
+        known = store.consumers()
+        for subscription in self._subscriptions:
+            if subscription.number not in known:
+                subscription.queue = 0
         if "locked" in str(error) or "busy" in str(error):
             self._commands.extendleft(reversed(commands))
             watch.pause(BUSY_PAUSE)

@@ -206,6 +206,11 @@ class Store:
         assert done.lastrowid is not None
         return done.lastrowid
 
+    def consumers(self) -> set[int]:
+        """Return the numbers of this broker object's consumers."""
+        rows = self.sql.execute("SELECT id FROM consumers WHERE incarnation = ?", (self.incarnation,))
+        return {row[0] for row in rows}
+
     def pause_consumer(self, consumer: int, paused: int) -> None:
         """Note whether a consumer takes deliveries."""
         self.sql.execute("UPDATE consumers SET paused = ? WHERE id = ?", (paused, consumer))
