@@ -103,9 +103,10 @@ def publishing(change: Change) -> Change:
     return Change(TABLE, change.key, change.new, _encode(published))
 
 
-def releasing(partition: str, key: str, current: bytes) -> Change:
-    """Return the change that frees a key."""
-    return Change(TABLE, table_key(partition, key), current, None)
+def is_held_by(value: bytes, job_id: str) -> bool:
+    """Whether a table value says that a job holds the key."""
+    claim = decode(value)
+    return claim is not None and claim.job_id == job_id
 
 
 def failing(partition: str, key: str, current: bytes, attempt: int) -> Change:

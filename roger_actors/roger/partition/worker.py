@@ -15,6 +15,7 @@ Source:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -319,19 +320,22 @@ async def _cancelled(run: Run) -> Any:
 async def _leave(run: Run) -> Any:
     """The job has left for good (or waits for its retry): free what it held."""
     given, header = run.given, run.given.header
-    tables, limit = given.kernel.broker.tables, given.kernel.config.enqueue_timeout
     if run.outcome == "cancelled":
-        key = flags.table_key(given.partition, header.id)
-        noted = await tables.get(flags.CANCELLED, key, limit)
-        if noted is not None:
-            await tables.change([Change(flags.CANCELLED, key, noted, None)], limit)
+        await _remove(run, flags.CANCELLED, flags.table_key(given.partition, header.id), lambda _: True)
     if header.queue_key is not None and run.outcome != "retried":
         key = queue_key.table_key(given.partition, header.queue_key)
-        current = await tables.get(queue_key.TABLE, key, limit)
-        claim = queue_key.decode(current)
-        if current is not None and claim is not None and claim.job_id == header.id:
-            await tables.change([queue_key.releasing(given.partition, header.queue_key, current)], limit)
+        await _remove(run, queue_key.TABLE, key, lambda held: queue_key.is_held_by(held, header.id))
     return _finish
+
+
+async def _remove(run: Run, table: str, key: str, mine: Callable[[bytes], bool]) -> None:
+    """Delete a table's entry if it is ours, whatever it is changed to meanwhile."""
+    kernel = run.given.kernel
+    limit = kernel.config.enqueue_timeout
+    current = await kernel.broker.tables.get(table, key, limit)
+    while current is not None and mine(current):
+        (answer,) = await kernel.broker.tables.change([Change(table, key, current, None)], limit)
+        current = None if answer.done else answer.current
 
 
 def _finish(run: Run) -> Stop[Run]:

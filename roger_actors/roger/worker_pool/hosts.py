@@ -51,6 +51,11 @@ class EndHost(msgspec.Struct, frozen=True, array_like=True, tag="end-worker-host
     host: int
 
 
+@wire.register
+class EndHosts(msgspec.Struct, frozen=True, array_like=True, tag="end-worker-hosts"):
+    """Kill every worker host: their pool is new and knows none of them."""
+
+
 class WorkerHosts(GenServer[None]):
     """Takes the pool's orders in the root host and hands them to the supervisor there."""
 
@@ -67,6 +72,8 @@ class WorkerHosts(GenServer[None]):
                 case EndHost():
                     await _end(request.host)
                     return Reply(("ok", request.host), state)
+                case EndHosts():
+                    return Reply(("ok", await _end_all()), state)
         except RogerActorsError as error:
             return Reply(("error", str(error)), state)
         return Reply(("error", f"unknown request {request!r}"), state)
@@ -80,6 +87,14 @@ async def _start(args: bytes) -> Pid:
 
 async def _end(host: int) -> None:
     await DynamicSupervisor.terminate_child(SUPERVISOR, Pid(process.self().node, host, 0))
+
+
+async def _end_all() -> int:
+    children = await DynamicSupervisor.which_children(SUPERVISOR)
+    for child in children:
+        if isinstance(child.pid, Pid):
+            await DynamicSupervisor.terminate_child(SUPERVISOR, child.pid)
+    return len(children)
 
 
 class WorkerArgs(msgspec.Struct, frozen=True, array_like=True):
@@ -135,6 +150,11 @@ async def start_host(kernel: Kernel, pool: Pid) -> None:
         process.send(pool, Started(Pid(kernel.node, value, 0)))
     else:
         process.send(pool, NotStarted(value))
+
+
+async def end_hosts() -> None:
+    """Have every worker host killed."""
+    await GenServer.call((STARTER, ROOT), EndHosts(), timeout=START_LIMIT)
 
 
 async def end_host(host: Pid) -> None:

@@ -28,7 +28,14 @@ from roger_actors.roger.worker_host.protocol import (
     RunHook,
     StartRefused,
 )
-from roger_actors.roger.worker_pool.hosts import NotStarted, Started, end_host, start_host, stop_host
+from roger_actors.roger.worker_pool.hosts import (
+    NotStarted,
+    Started,
+    end_host,
+    end_hosts,
+    start_host,
+    stop_host,
+)
 from roger_actors.roger.worker_pool.ledger import STALL, Host, Ledger, Ticket
 from roger_actors.transport import HostId
 
@@ -158,12 +165,16 @@ class WorkerPool(GenServer[PoolState]):
     """Lends worker hosts; see the module."""
 
     def init(self, kernel: Kernel) -> Ok[PoolState]:
-        """Start with one host on its way, which also tells which job classes there are."""
-        state = PoolState(kernel)
-        if kernel.config.jobs:
+        """Lend nothing before the hosts of a predecessor are gone."""
+        return Ok(PoolState(kernel), then="begin")
+
+    async def handle_continue(self, token: Any, state: PoolState) -> NoReply[PoolState]:
+        """End what a predecessor left, then have one host started: it tells which job classes there are."""
+        await end_hosts()
+        if state.kernel.config.jobs:
             _ask_for_hosts(state, 1)
-        process.send_after(kernel.config.worker_idle_timeout / 2, process.self(), "reap")
-        return Ok(state)
+        process.send_after(state.kernel.config.worker_idle_timeout / 2, process.self(), "reap")
+        return NoReply(state)
 
     def handle_call(self, request: Any, sender: Any, state: PoolState) -> Any:
         """Answer `Snapshot` and `StopHosts`."""
