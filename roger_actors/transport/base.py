@@ -52,11 +52,14 @@ class Role:
             It must return quickly; an exception ends the host with status 70.
         own_session: Whether the host leads a session of its own, so that its subprocesses can be
             killed with it.
+        heartbeat: Seconds that the host's loop may stand still before the host is killed; None for
+            any time. Code on other threads stops the loop only while it holds the interpreter.
     """
 
     name: str
     main: Callable[[Endpoint, bytes], None]
     own_session: bool = False
+    heartbeat: float | None = 10.0
 
 
 class Endpoint(Protocol):
@@ -72,9 +75,19 @@ class Endpoint(Protocol):
     """Called on the loop once for every host that ended."""
     on_request: Callable[[bytes, Callable[[bytes], None]], None]
     """Root host only: a request from outside the node, and how to answer it (once, at any time)."""
+    on_terminate: Callable[[], None]
+    """Called on the loop when the host is asked to end: by SIGTERM, and in the root host also by
+    `Node.stop`. It calls `stop` at once (the default) or when its work is done."""
 
     def send(self, to: HostId, frame: bytes) -> None:
-        """Queue a frame for another host; in order, without blocking the loop; silent if it is dead."""
+        """Queue a frame for another host; in order; silent if it is dead. Loop thread only.
+
+        It does not block, except that a sender with megabytes queued for one host waits for that
+        host, a few seconds at most.
+
+        Raises:
+            Undeliverable: The frame is too large.
+        """
         ...
 
     def start_host(self, role: str, args: bytes) -> HostId:

@@ -9,11 +9,13 @@ process, and logging is left as it is; signals that mean a crash keep their defa
 from __future__ import annotations
 
 import contextlib
+import copy
 import faulthandler
 import logging
 import logging.config
 import os
 import signal
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,6 +27,7 @@ from thespian.actors import (
     ActorSystemMessage,
     ChildActorExited,
     NoCompatibleSystemForActor,
+    PoisonMessage,
 )
 from thespian.system.actorManager import ActorManager
 from thespian.system.addressManager import ActorLocalAddress, CannotPickleAddress
@@ -36,7 +39,7 @@ from thespian.system.transport import TransmitIntent
 from thespian.system.utilis import checkActorCapabilities, thesplog_control
 
 from roger_actors.transport.base import HostExit
-from roger_actors.transport.thespian.linux import die_with_parent, set_title
+from roger_actors.transport.thespian.linux import set_title
 from roger_actors.transport.thespian.transport import Birth, Resident, Transport
 
 
@@ -95,15 +98,19 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
         birth = self.transport.prepEndpoint(childAddr, self.capabilities)
         source = (sourceHash or self._sourceHash, sourceToLoad)
         given = (childClass, globalName, *source, parentAddr, childRequirements)
-        self._fork(birth, given, partial(self._child_ended, birth.address))
-        self._pendingActorReady(birth.instance, birth.address)
+        address = birth.address
+        self._fork(birth, given, partial(self._child_ended, address))
+        self._pendingActorReady(birth.instance, address)
 
-    def start_resident(self, resident: Resident, on_exit: Callable[[int, HostExit], None]) -> int:
+    def start_resident(
+        self, resident: Resident, on_exit: Callable[[int, HostExit], None], *, bound: bool = True
+    ) -> int:
         """Fork a process that is an actor by form only: what answers in it is `resident`.
 
         Args:
             resident: Entered in the child.
             on_exit: Called with the process id and how it ended, once.
+            bound: Whether the child is killed when this process ends.
 
         Returns:
             The child's process id.
@@ -111,11 +118,15 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
         self.transport.next_resident = resident
         place = ActorAddress(ActorLocalAddress(self.transport.myAddress, -1, None))
         birth = self.transport.prepEndpoint(place, self.capabilities)
-        return self._fork(birth, (Host, None, None, None, self.transport.myAddress, None), on_exit)
+        given = (Host, None, None, None, self.transport.myAddress, None)
+        return self._fork(birth, given, on_exit, bound=bound)
 
-    def _fork(self, birth: Birth, given: tuple[Any, ...], on_exit: Callable[[int, HostExit], None]) -> int:
+    def _fork(
+        self, birth: Birth, given: tuple[Any, ...], on_exit: Callable[[int, HostExit], None], *, bound: bool = True
+    ) -> int:
+        body = partial(_run_actor, self, birth, given)
         try:
-            return self.transport.children.fork(partial(_run_actor, self, birth, given), on_exit, birth.listener.fileno())
+            return self.transport.children.fork(body, on_exit, keep=birth.listener.fileno(), bound=bound)
         finally:
             self.transport.connectEndpoint(birth)
 
@@ -131,6 +142,11 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
     def _childExited(self, address: Any) -> None:  # noqa: N802 - Thespian's name
         """Nothing: a child's end is told by `Children`, once."""
 
+    def h_LogRecord(self, envelope: Any) -> bool:  # noqa: N802 - Thespian's name
+        """Log here what an actor of another system sent."""
+        logging.getLogger(envelope.message.name).handle(envelope.message)
+        return True
+
     def h_EndpointConnected(self, envelope: Any) -> bool:  # noqa: N802 - Thespian's name
         """Ignore: a child is reachable from the moment it is forked."""
         return True
@@ -144,14 +160,12 @@ class Admin(_Core, ThespianAdmin):  # type: ignore[misc]
         self._begin()
         self._activate()
 
+    def _cleanupAdmin(self, finish_cleanup: Callable[[], None]) -> None:
+        finish_cleanup()  # stock: after the logger process has ended
+
     def confirm(self, starter: Any) -> None:
         """Tell the process that started the system that it runs."""
         self.transport.scheduleTransmit(None, TransmitIntent(starter, EndpointConnected(0)))
-
-    def h_LogRecord(self, envelope: Any) -> bool:  # noqa: N802 - Thespian's name
-        """Log here what an actor of another system sent."""
-        logging.getLogger(envelope.message.name).handle(envelope.message)
-        return True
 
 
 class Manager(_Core, ActorManager):  # type: ignore[misc]
@@ -165,16 +179,42 @@ class Manager(_Core, ActorManager):  # type: ignore[misc]
         )  # fmt: skip
         self._begin()
 
+    def actor_send(self, targetAddr: Any, msg: Any) -> None:
+        """Send without an intent what has a known address: the stock way costs five times as much."""
+        target = self._addrManager.exportAddr(targetAddr)
+        path = getattr(getattr(target, "addressDetails", None), "path", None)
+        if path is None or not self.transport.post(path, msg):
+            super().actor_send(targetAddr, msg)
+
+    def handleMessages(self, envelope: Any) -> Any:
+        """Take one message; a sender's address is prepared for comparing once, not every time."""
+        if "eqOverride" not in envelope.sender.__dict__:
+            self._addrManager.importAddr(envelope.sender)
+        result = self._handleOneMessage(envelope)
+        while result and self._receiveQueue:
+            result = self._handleOneMessage(self._receiveQueue.pop(0))
+        return result
+
     def _handleOneMessage(self, envelope: Any) -> Any:  # noqa: N802 - Thespian's name
         message = envelope.message
         if isinstance(message, (ActorSystemMessage, logging.LogRecord)) or getattr(self, "_exiting", False):
             return super()._handleOneMessage(envelope)
         try:
             result = self.actorInst.receiveMessage(message, envelope.sender)
-        except Exception:  # noqa: BLE001 - stock handling: the actor gets the message once more
-            return super()._handleOneMessage(envelope)
-        self.transport.set_watch(getattr(result, "filenos", ()))
+        except Exception:  # as the stock core does: the actor gets the message once more
+            result = self._retry(message, envelope.sender)
+        self.transport.set_watch(getattr(result, "filenos", []))
         return True
+
+    def _retry(self, message: Any, sender: Any) -> Any:
+        log = logging.getLogger(str(self._actorClass))
+        log.warning("%s raised on %.200r; trying once more", self._actorClass, message, exc_info=True)
+        try:
+            return self.actorInst.receiveMessage(copy.deepcopy(message), sender)
+        except Exception:
+            log.exception("%s raised again on %.200r", self._actorClass, message)
+            self._send_intent(TransmitIntent(sender, PoisonMessage(message, traceback.format_exc())))
+            return None
 
     def _sayGoodbye(self) -> None:  # noqa: N802 - Thespian's name
         """Nothing: the parent sees the process end."""
@@ -189,13 +229,22 @@ def _run_actor(parent: Any, birth: Birth, given: tuple[Any, ...]) -> int:
     transport = Transport(birth)
     manager = Manager(transport, given, parent)
     if birth.resident is not None:
-        birth.resident.enter(manager)
-    else:
-        die_with_parent(parent.transport.pid)
-        _start_plain(manager, given[0])
+        return _run_resident(manager, birth.resident)
+    _start_plain(manager, given[0])
     manager.run()
     transport.close()
-    return getattr(birth.resident, "status", 0)
+    return 0
+
+
+def _run_resident(manager: Manager, resident: Resident) -> int:
+    # Not Manager.run, which keeps to itself what the resident's code raises.
+    manager._createInstance()  # noqa: SLF001 - our own subclass
+    resident.enter(manager)
+    try:
+        manager.transport.run(manager.handleMessages)
+    finally:
+        manager.transport.close()
+    return resident.status
 
 
 def _start_plain(manager: Manager, child_class: Any) -> None:

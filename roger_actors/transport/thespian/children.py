@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 
 from roger_actors.transport.base import HostExit
-from roger_actors.transport.thespian.linux import blank_inherited, reap
+from roger_actors.transport.thespian.linux import blank_inherited, die_with_parent, reap
 
 CRASHED = 70
 """Exit status of a process whose own code raised where nobody could answer it."""
@@ -71,28 +71,27 @@ class Children:
         self._watched: dict[int, int] = {}
         in_forked_child(self._abandon)
 
-    def __contains__(self, pid: int) -> bool:
-        return pid in self._watched
-
-    def __iter__(self) -> object:
-        return iter(self._watched)
-
-    def fork(self, body: Callable[[], int], on_exit: Callable[[int, HostExit], None], keep: int) -> int:
+    def fork(
+        self, body: Callable[[], int], on_exit: Callable[[int, HostExit], None], *, keep: int, bound: bool = True
+    ) -> int:
         """Fork a child that runs `body` and ends with the status it returns.
 
         Args:
             body: Runs in the child; it must set up its own loop and sockets.
             on_exit: Called on the loop, once, with the process id and how it ended.
             keep: The one descriptor, beside the standard ones, that the child gets.
+            bound: Whether the child is killed when this process ends, however it ends.
 
         Returns:
             The child's process id.
         """
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush_streams()
+        parent = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, _ROUTED)
         pid = os.fork()
         if not pid:
+            if bound:
+                die_with_parent(parent)
             _run(body, keep)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ROUTED)
         self.watch(pid, on_exit)
@@ -134,7 +133,12 @@ def _run(body: Callable[[], int], keep: int) -> None:
     except BaseException:  # noqa: BLE001 - the last frame of a process: print and end
         traceback.print_exc()
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        _flush_streams()
         os._exit(status & 0xFF)
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # None where the service has closed its own; closed or full is not ours to answer.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import logging
 import os
 import signal
 import sys
@@ -22,10 +21,9 @@ import msgspec
 
 from roger_actors.errors import TransportDown, Undeliverable
 from roger_actors.transport.base import ROOT, HostExit, HostId, Role
-from roger_actors.transport.thespian.children import CRASHED
 from roger_actors.transport.thespian.hub import Hub
 from roger_actors.transport.thespian.link import CONTROL, FRAME, SIZE, Link
-from roger_actors.transport.thespian.linux import adopt_orphans, die_with_parent, set_title
+from roger_actors.transport.thespian.linux import adopt_orphans, set_title
 from roger_actors.transport.thespian.transport import ADMIN, Transport
 
 TERMINATED = 128 + signal.SIGTERM
@@ -90,8 +88,6 @@ class HostEndpoint:
         self._self = _OwnLink(self.host)
 
     def _start_process(self) -> None:
-        if self.host != ROOT:
-            die_with_parent(self._table[ROOT].pid)
         if self._role.own_session:
             os.setsid()
         adopt_orphans()
@@ -124,18 +120,24 @@ class HostEndpoint:
         """
         link = self._links.get(to)
         if link is None or link.fd < 0:
-            link = self._reach(to, frame)
+            if to == self.host:
+                self._send_to_self(frame)
+                return
+            link = self._link(to)
             if link is None:
                 return
         if len(frame) > SIZE:
             raise Undeliverable(type="bytes", detail=f"{len(frame)} bytes; a frame may have {SIZE}")
         self._hub.send(link, FRAME, frame)
 
-    def _reach(self, to: int, frame: bytes) -> Link | None:
-        if to == self.host:
-            self._hub.inbox.append((self._self, FRAME, frame))
-            self._hub.deliver_soon()
-            return None
+    def _send_to_self(self, frame: bytes) -> None:
+        self._hub.inbox.append((self._self, FRAME, frame))
+        self._hub.deliver_soon()
+
+    def _link(self, to: int) -> Link | None:
+        link = self._links.get(to)
+        if link is not None and link.fd >= 0:
+            return link
         # A host newer than the newest known has a socket already: it is made before the fork.
         link = self._hub.link_to(f"{self._directory}/{socket_name(to)}") if self._may_live(to) else None
         if link is not None:
@@ -177,11 +179,6 @@ class HostEndpoint:
     def _terminate(self) -> None:
         self.stop(TERMINATED)
 
-    def crash(self, error: BaseException) -> None:
-        """End this host because its own code raised where nobody could answer it."""
-        logging.getLogger(__name__).critical("host %d (%s) crashed", self.host, self.role, exc_info=error)
-        self.stop(CRASHED)
-
     # --- what the hub sees ----------------------------------------------------------------------
 
     def on_hello(self, link: Link) -> bool | None:
@@ -222,7 +219,7 @@ class HostEndpoint:
             host, number, status = rest
             self._host_down(host, HostExit(number, status))
         elif word == "ping":
-            self.tell(link, "pong", *rest)
+            self.tell(link, "pong")
 
     def tell(self, link: Link, *word: Any) -> None:
         """Send the transport's own word."""
@@ -249,7 +246,7 @@ class HostEndpoint:
         self._links.pop(link.host, None)
         if link.host == ROOT:
             return
-        root = self._hub.link_to(f"{self._directory}/{socket_name(ROOT)}")
+        root = self._link(ROOT)
         if root is not None:
             self.tell(root, "lost", link.host)
 

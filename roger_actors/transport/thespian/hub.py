@@ -12,6 +12,7 @@ is not waited for again until it has caught up.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -81,6 +82,9 @@ class Owner(Protocol):
     def on_closed(self, link: Link) -> None:
         """Learn that a peer has closed its connection."""
 
+    def on_crash(self, error: Exception) -> None:
+        """Learn that the code that took a frame has raised."""
+
 
 class Hub:
     """The connections of this process.
@@ -96,6 +100,7 @@ class Hub:
         self.path: str = listener.getsockname()
         self.inbox: Inbox = deque()
         self.paused = False
+        self.trusting = False
         self.on_frame: Callable[[Any, bytes], None] = ignore
         self._owner = owner
         self._listener = listener
@@ -215,6 +220,7 @@ class Hub:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         link = Link(sock, path)
+        link.trusted = self.trusting
         link.push(HELLO, self.path.encode())
         try:
             sock.connect(path)
@@ -354,6 +360,9 @@ class Hub:
                     on_message(link, kind, data)
                 elif link.host is not None:
                     on_frame(link.host, data)
+        except Exception as error:  # noqa: BLE001 - asyncio would only log it; a process that raises here must end
+            self.paused = True
+            self._owner.on_crash(error)
         finally:
             self._delivering = False
             if self._dirty:
@@ -382,6 +391,13 @@ class Hub:
         for link in list(self._links):
             self.drop(link)
         self._listener.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+    def drop_where(self, match: Callable[[str], bool]) -> None:
+        """Close the connections to the paths that match."""
+        for link in [link for link in self._links if link.path and match(link.path)]:
+            self.drop(link)
 
     def abandon(self) -> None:
         """In a forked child: let go of the parent's sockets without a word to anybody."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import pickle
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,18 @@ import attrs
 from roger_actors.transport.base import ROOT, HostExit
 from roger_actors.transport.thespian.actors import Admin, quiet_thespian
 from roger_actors.transport.thespian.endpoint import decode, encode, socket_name
+from roger_actors.transport.thespian.heartbeat import Heartbeat
 from roger_actors.transport.thespian.link import CONTROL, Link
-from roger_actors.transport.thespian.linux import adopt_orphans, kill, raise_file_limit, set_title, sweep
+from roger_actors.transport.thespian.linux import adopt_orphans, kill, raise_file_limit, set_title, sweep_all
 from roger_actors.transport.thespian.root import RootEndpoint
 from roger_actors.transport.thespian.run_directory import RunDirectory, remove
 from roger_actors.transport.thespian.transport import ADMIN, Birth, Transport, listen
 
-STOP_LIMIT = 5.0
-"""Seconds that the root has to end the node before the admin does it by force."""
+STOP_LIMIT = 30.0
+"""Seconds that the root has to end the node after a SIGTERM before the admin does it by force."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -43,6 +46,7 @@ class NodeOrder:
         die_with_starter: Whether the node ends when the starter does.
         status: Descriptor on which the starter waits for the node.
         lock: Descriptor that holds the run directory's lock.
+        heartbeat: Seconds that the root's loop may stand still before the node is ended.
     """
 
     node: str
@@ -53,37 +57,27 @@ class NodeOrder:
     die_with_starter: bool
     status: int
     lock: int
+    heartbeat: float | None
 
-
-def main() -> None:
-    """Take the order from standard input and carry it out."""
-    order = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the process that executed this one
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    raise_file_limit()
-    quiet_thespian()
-    order.carry_out() if hasattr(order, "carry_out") else run_node(order)
-
-
-def run_node(order: NodeOrder) -> None:
-    """Be the admin of a node until it ends."""
-    set_title("node." + order.node)
-    adopt_orphans()
-    os.set_inheritable(order.status, False)
-    os.set_inheritable(order.lock, False)
-    directory = RunDirectory(Path(order.directory), order.lock)
-    resident = AdminResident(order, directory)
-    listener = listen(f"{order.directory}/{ADMIN}")
-    capabilities = {"Unix Dir": order.directory}
-    transport = Transport(Birth(listener, None, None, Transport.getAdminAddr(capabilities), resident))
-    admin = Admin(transport, transport.myAddress, capabilities, None)
-    resident.enter(admin)
-    admin.run()
-    while not sweep():
-        pass
-    remove(directory.path)
-    os._exit(resident.status)
+    def carry_out(self) -> None:
+        """Be the admin of a node until it ends."""
+        raise_file_limit()
+        quiet_thespian()
+        set_title("node." + self.node)
+        adopt_orphans()
+        os.set_inheritable(self.status, False)
+        os.set_inheritable(self.lock, False)
+        directory = RunDirectory(Path(self.directory), self.lock)
+        resident = AdminResident(self, directory)
+        listener = listen(f"{self.directory}/{ADMIN}")
+        capabilities = {"Unix Dir": self.directory}
+        transport = Transport(Birth(listener, None, None, Transport.getAdminAddr(capabilities), resident))
+        admin = Admin(transport, transport.myAddress, capabilities, None)
+        resident.enter(admin)
+        transport.run(admin.handleIncoming)
+        sweep_all()
+        remove(directory.path)
+        os._exit(resident.status)
 
 
 class AdminResident:
@@ -108,7 +102,9 @@ class AdminResident:
         if self._order.die_with_starter:
             self._watch_starter()
         root = RootEndpoint(self._order.node, self._order.roles, self._order.root_args)
-        self._root = manager.start_resident(root, self._root_ended)
+        # Not bound to this process: a root whose admin is dead still has to clean up.
+        self._root = manager.start_resident(root, self._root_ended, bound=False)
+        self._heartbeat = Heartbeat(self._transport.loop, self._ask, self._frozen)
         self._directory.describe({"node": self._order.node, "admin": os.getpid(), "root": self._root})
 
     def _watch_starter(self) -> None:
@@ -121,11 +117,22 @@ class AdminResident:
         if os.getppid() != self._order.starter:
             self._transport.loop.call_soon(self._force)
 
-    def _stop(self) -> None:
+    def _stop(self, limit: float = STOP_LIMIT) -> None:
+        self._tell_root("stop")
+        self._transport.loop.call_later(limit, self._force)
+
+    def _tell_root(self, word: str) -> None:
         link = self._transport.hub.link_to(f"{self._order.directory}/{socket_name(ROOT)}")
         if link is not None:
-            self._transport.hub.send(link, CONTROL, encode(("stop",)))
-        self._transport.loop.call_later(STOP_LIMIT, self._force)
+            link.trusted = True
+            self._transport.hub.send(link, CONTROL, encode((word,)))
+
+    def _ask(self, _: int) -> None:
+        self._tell_root("ping")
+
+    def _frozen(self, _: int, limit: float) -> None:
+        _log.critical("the root host of node %s has not answered for %s s; ending the node", self._order.node, limit)
+        self._force()
 
     def _force(self) -> None:
         # A dead root is noticed like any other, and what it leaves is swept then.
@@ -158,9 +165,12 @@ class AdminResident:
             return
         word, *rest = decode(data)
         if word == "stop":
-            self._stop()
+            self._stop(*rest)
+        elif link.trusted and word == "pong":
+            self._heartbeat.answered(ROOT)
         elif link.trusted and word == "ready":
             self._report(ready=True)
+            self._heartbeat.watch(ROOT, self._order.heartbeat)
         elif link.trusted and word == "failed":
             self._report(error=rest[0])
 

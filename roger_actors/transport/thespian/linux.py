@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import struct
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
@@ -146,3 +147,22 @@ def sweep(spare: Collection[int] = ()) -> bool:
         with contextlib.suppress(ChildProcessError):
             reap(pid)
     return not below
+
+
+def sweep_all(limit: float = 2.0) -> bool:
+    """Sweep until nothing is left below this process, for `limit` seconds at most; say whether nothing is."""
+    deadline = time.monotonic() + limit
+    while not sweep():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def state_of(pid: int) -> str:
+    """Return the letter that `ps` shows for a process: `T` stopped, `Z` ended; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0].decode()
+    except OSError:
+        return ""

@@ -9,15 +9,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
-import marshal
 import os
-import pickle
 import select
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -26,6 +23,7 @@ from roger_actors.errors import CallTimeout, TransportDown
 from roger_actors.transport.base import ROOT
 from roger_actors.transport.thespian import run_directory
 from roger_actors.transport.thespian.endpoint import encode, socket_name
+from roger_actors.transport.thespian.execute import execute
 from roger_actors.transport.thespian.launch import NodeOrder
 from roger_actors.transport.thespian.link import CONTROL, HELLO, REQUEST, SIZE, pack
 from roger_actors.transport.thespian.transport import ADMIN
@@ -33,12 +31,10 @@ from roger_actors.transport.thespian.transport import ADMIN
 START_LIMIT = 30.0
 """Seconds that a node may take until its root's `main` has returned."""
 
-_number = struct.Struct("<I")
+ROOT_HEARTBEAT = 15.0
+"""Seconds that a root host may stand still, unless the starter says otherwise."""
 
-_BOOT = (
-    "import sys, marshal; sys.path[:] = marshal.load(sys.stdin.buffer); "
-    "from roger_actors.transport.thespian.launch import main; main()"
-)
+_number = struct.Struct("<I")
 
 
 def start_node(  # noqa: PLR0913 - options are keyword-only
@@ -48,6 +44,7 @@ def start_node(  # noqa: PLR0913 - options are keyword-only
     *,
     runtime_dir: str | None = None,
     die_with_starter: bool = True,
+    heartbeat: float | None = ROOT_HEARTBEAT,
     limit: float = START_LIMIT,
 ) -> UnixNode:
     """Start a node and wait until its root host's `main` has returned.
@@ -59,6 +56,7 @@ def start_node(  # noqa: PLR0913 - options are keyword-only
         root_args: Given to the root role's `main`.
         runtime_dir: Where run directories go instead of the environment's choice.
         die_with_starter: Whether the node ends when this process does, however it ends.
+        heartbeat: Seconds that the root host's loop may stand still before the node is ended.
         limit: Seconds to wait.
 
     Raises:
@@ -76,9 +74,10 @@ def start_node(  # noqa: PLR0913 - options are keyword-only
         die_with_starter=die_with_starter,
         status=status,
         lock=run.lock,
+        heartbeat=heartbeat,
     )
     try:
-        process = _execute(order)
+        process = execute(order, f"node={name}", status, run.lock)
     finally:
         os.close(status)
         os.close(run.lock)
@@ -89,27 +88,6 @@ def start_node(  # noqa: PLR0913 - options are keyword-only
         node.stop(0)
         raise TransportDown(node=name, detail=error)
     return node
-
-
-def _execute(order: NodeOrder) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [_python(), "-c", _BOOT, f"node={order.node}"],
-        stdin=subprocess.PIPE,
-        pass_fds=(order.status, order.lock),
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
-        stdin.write(marshal.dumps([os.path.abspath(entry) for entry in sys.path]))
-        stdin.write(pickle.dumps(order))
-    return process
-
-
-def _python() -> str:
-    # In a process that embeds Python (uwsgi), sys.executable is not Python.
-    if os.path.basename(sys.executable).startswith("python"):
-        return sys.executable
-    return str(Path(sys.prefix, "bin", "python3"))
 
 
 def _wait_ready(fd: int, limit: float) -> str | None:
@@ -207,16 +185,16 @@ class UnixNode:
         if self._process is not None:
             atexit.unregister(self._at_exit)
         deadline = time.monotonic() + timeout
-        self._ask_to_stop()
+        self._ask_to_stop(timeout)
         if not self._wait_gone(deadline):
             self._kill_admin()
             if not self._wait_gone(time.monotonic() + 2.0):
                 raise TransportDown(node=self.name, detail=f"could not be stopped; see {self.directory}")
         run_directory.remove(self.directory)
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self, timeout: float) -> None:
         with contextlib.suppress(OSError), contextlib.closing(_Connection(self.directory / ADMIN)) as admin:
-            admin.tell(CONTROL, encode(("stop",)))
+            admin.tell(CONTROL, encode(("stop", timeout)))
 
     def _kill_admin(self) -> None:
         # The root sees the admin die and ends everything below it.

@@ -18,7 +18,8 @@ from typing import Any
 
 from roger_actors.transport.base import ROOT, HostExit, HostId, Role, Roles
 from roger_actors.transport.thespian.endpoint import Entry, HostEndpoint, decode, socket_name
-from roger_actors.transport.thespian.linux import kill, kill_group, sweep
+from roger_actors.transport.thespian.heartbeat import Heartbeat
+from roger_actors.transport.thespian.linux import kill, kill_group, state_of, sweep, sweep_all
 from roger_actors.transport.thespian.link import CONTROL, REQUEST, RESPONSE, Link
 from roger_actors.transport.thespian.transport import ADMIN, Transport
 
@@ -62,6 +63,7 @@ class RootEndpoint(HostEndpoint):
         self._sweeping = False
         self._stopping = False
         self._admin_pid = os.getpid()
+        self.on_terminate = self.stop
 
     def enter(self, manager: Any) -> None:
         """In the new process: watch the admin, run the root's `main`, and say that the node is up."""
@@ -78,6 +80,21 @@ class RootEndpoint(HostEndpoint):
             raise
         self._tell_admin("ready")
 
+    def _take(self, manager: Any) -> None:
+        super()._take(manager)
+        self._heartbeat = Heartbeat(self.loop, self._ask, self._frozen)
+
+    def _ask(self, host: int) -> None:
+        link = self._link(host)
+        if link is not None:
+            self.tell(link, "ping")
+
+    def _frozen(self, host: int, limit: float) -> None:
+        entry = self._table[host]
+        state = "is stopped" if state_of(entry.pid) in "tT" else "hangs"
+        _log.error("host %d (%s) %s and has not answered for %s s; killing it", host, entry.role, state, limit)
+        self.kill_host(HostId(host))
+
     def _watch_admin(self, transport: Transport) -> None:
         fd = os.pidfd_open(self._admin_pid)
         transport.loop.add_reader(fd, self._perish)
@@ -86,8 +103,7 @@ class RootEndpoint(HostEndpoint):
 
     def _perish(self) -> None:
         # The admin is dead, and with it whoever would clean up after this process.
-        while not sweep():
-            pass
+        sweep_all()
         os._exit(0)
 
     def _tell_admin(self, *word: Any) -> None:
@@ -113,6 +129,7 @@ class RootEndpoint(HostEndpoint):
         self._announce("up", host, role, pid)
         self._table[host] = Entry(role, pid)
         self._roles_of[host] = chosen
+        self._heartbeat.watch(host, chosen.heartbeat)
         return host
 
     def kill_host(self, host: HostId) -> None:
@@ -126,13 +143,14 @@ class RootEndpoint(HostEndpoint):
 
     def _announce(self, *word: Any) -> None:
         for host in self._table:
-            link = self._links.get(host) or self._reach(HostId(host), b"")
-            if link is not None and link.fd >= 0:
+            link = self._link(host)
+            if link is not None:
                 self.tell(link, *word)
 
     def _ended(self, host: HostId, pid: int, how: HostExit) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._directory}/{socket_name(host)}")
+        self._heartbeat.forget(host)
         self._host_down(host, how)
         self._announce("down", host, how.signal, how.status)
         del self._roles_of[host]
@@ -169,9 +187,11 @@ class RootEndpoint(HostEndpoint):
         elif kind == CONTROL:
             word, *rest = decode(data)
             if link.trusted and word == "stop":
-                self.stop()
+                self.on_terminate()
             elif link.trusted and word == "ping":
-                self.tell(link, "pong", *rest)
+                self.tell(link, "pong")
+            elif link.host is not None and word == "pong":
+                self._heartbeat.answered(link.host)
             elif link.host is not None and word == "lost":
                 self.loop.call_later(SUSPICION, self._suspect, *rest)
 

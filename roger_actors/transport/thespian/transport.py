@@ -20,7 +20,7 @@ from collections import deque
 from typing import Any, Protocol
 
 import attrs
-from thespian.actors import ActorAddress, ActorExitRequest, WakeupMessage
+from thespian.actors import ActorAddress, ActorExitRequest, ChildActorExited, DeadEnvelope, WakeupMessage
 from thespian.system.addressManager import ActorLocalAddress, CannotPickleAddress
 from thespian.system.messages.convention import CONV_ADDR_IPV4_CAPABILITY
 from thespian.system.timing import ExpirationTimer, timePeriodSeconds
@@ -32,6 +32,7 @@ from thespian.system.transport import (
     Thespian__Run_HandlerResult,
     Thespian__Run_Terminated,
     Thespian__UpdateWork,
+    TransmitIntent,
     TransmitOnly,
 )
 
@@ -91,6 +92,9 @@ class Birth:
 class Resident(Protocol):
     """What answers for everything on the wire that is not Thespian's."""
 
+    status: int
+    """With which the process ends."""
+
     def enter(self, manager: Any) -> None:
         """In the new process: begin, before its loop runs."""
 
@@ -106,6 +110,8 @@ class Resident(Protocol):
 
 class Stranger:
     """The resident of a plain actor system: everybody of this user may send actor messages."""
+
+    status = 0
 
     def enter(self, manager: Any) -> None:
         """Begin with nothing."""
@@ -142,10 +148,12 @@ class Transport:
             self._listener = listen(f"{directory}/c{os.getpid()}.{next(_serials)}")
             self.loop: Any = PollLoop()
         self.hub = Hub(self.loop, self._listener, self)
+        self.hub.trusting = isinstance(self.resident, Stranger)
         self.myAddress = ActorAddress(UnixAddress(self.hub.path))
         self._handler: Any = None
         self._result: Any = None
         self._abort: bool | None = None
+        self._error: Exception | None = None
         self._finished: deque[tuple[Any, bool]] = deque()
         self._wakeups: dict[int, tuple[float, Any]] = {}
         self._watched: set[int] = set()
@@ -298,10 +306,41 @@ class Transport:
         self.hub.send(link, PICKLE, data)
         link.mark(intent)
 
+    def post(self, path: str, message: Any) -> bool:
+        """Send a message that nobody waits for; what its receiver never takes becomes a dead letter.
+
+        Returns:
+            False, having done nothing, when it cannot be sent like this.
+        """
+        if path == self.hub.path or self._thread != threading.get_ident():
+            return False
+        link = self.hub.link_to(path)
+        if link is None:
+            return False
+        try:
+            data = pickle.dumps(message, 5)
+        except Exception:  # whatever a message's own code raises: the stock way answers it
+            return False
+        self.hub.send(link, PICKLE, data)
+        link.mark((path, data))
+        return True
+
+    def _dead_letter(self, path: str, data: bytes) -> None:
+        message = pickle.loads(data)
+        if isinstance(message, (DeadEnvelope, ChildActorExited)) or path == self._adminAddr.addressDetails.path:
+            return
+        letter = DeadEnvelope(ActorAddress(UnixAddress(path)), message)
+        self.scheduleTransmit(None, TransmitIntent(self._adminAddr, letter))
+
     def on_written(self, tokens: list[Any], delivered: bool) -> None:  # noqa: FBT001
         """End the intents whose messages have left, or never will, in the loop's next turn."""
-        self._finished.extend((intent, delivered) for intent in tokens)
-        self.loop.call_soon(self._end_intents)
+        for token in tokens:
+            if token.__class__ is not tuple:
+                self._finished.append((token, delivered))
+            elif not delivered:
+                self._dead_letter(*token)
+        if self._finished:
+            self.loop.call_soon(self._end_intents)
 
     def _end_intents(self) -> None:
         while self._finished:
@@ -363,6 +402,8 @@ class Transport:
             self._thread = None
             if timer is not None:
                 timer.cancel()
+        if self._error is not None:
+            raise self._error
         return self._result
 
     def _end(self, result: Any) -> None:
@@ -377,12 +418,16 @@ class Transport:
         self.loop.call_soon(self._check_abort)
 
     def _check_abort(self) -> None:
-        if self._abort and self.hub.pending():
+        if self._abort:
             self.hub.finish(DRAIN)
-            self.loop.call_soon(self._check_abort)
-            return
         if self._abort is not None and not self._finished:
             self._end(Thespian__Run_Terminated())
+
+    def on_crash(self, error: Exception) -> None:
+        """Let `run` raise, so that Thespian, or the resident, ends the process."""
+        if self._error is None:
+            self._error = error
+            self.loop.stop()
 
     def interrupt_wait(self, signal_shutdown: bool = False, check_children: bool = False) -> None:  # noqa: FBT001, FBT002
         """Let an orderly shutdown begin; the deaths of children are seen through pidfds."""
