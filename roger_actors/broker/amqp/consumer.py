@@ -65,12 +65,12 @@ class Settlement:
             floor += 1
             above.remove(floor)
         self.floor = floor
-        alone = [tag for tag in acks if tag > floor]
-        below = len(acks) - len(alone)
-        frames = [wire.ack(self.channel, tag, multiple=False) for tag in alone]
+        frames = [wire.ack(self.channel, tag, multiple=False) for tag in acks if tag > floor]
+        below = [tag for tag in acks if tag <= floor]
         if below:
-            # All up to the floor is settled, so one frame covers those of it that are new.
-            frames.insert(0, wire.ack(self.channel, floor, multiple=True))
+            # All up to the floor is settled, so one frame covers those of it that are new. It must name
+            # a tag that is outstanding: the floor itself may have been acknowledged before.
+            frames.insert(0, wire.ack(self.channel, max(below), multiple=True))
         return b"".join(frames)
 
 
@@ -210,7 +210,8 @@ class AmqpConsumer:
 
     def take_frames(self) -> bytes:
         """Return the acknowledgements that wait to be sent."""
-        return self._settlement.take_frames() if self._channel is not None else b""
+        channel = self._channel
+        return self._settlement.take_frames() if channel is not None and channel.is_open else b""
 
     def set_prefetch(self, prefetch: int) -> None:
         """Change how many deliveries may be outstanding, by subscribing anew on the same channel."""
