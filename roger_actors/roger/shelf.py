@@ -24,6 +24,10 @@ import attrs
 
 from roger_actors.broker import Broker, Consumer, Delivery, Message
 
+COUNTED = 2.0
+"""Seconds to wait for a message that a shelf was counted to hold."""
+UNCOUNTED = 0.25
+"""Seconds to wait for one more."""
 LOOK_AT_MOST = 10_000
 """Messages that one look at a shelf goes through; what lies behind them is not seen."""
 
@@ -144,33 +148,38 @@ Lifted = tuple[Shelved, Callable[[], object]]
 async def everything_on(broker: Broker, shelf: str) -> AsyncIterator[AsyncIterator[Lifted]]:
     """Give what a shelf holds now; what was not acked goes back when the block ends."""
     counts = await broker.counts(shelf)
-    expected = 0 if counts is None else min(counts.messages, LOOK_AT_MOST)
     arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
-    if expected == 0:
+    if counts is None:
         arrived.put_nowait(None)
-        yield _lifted(arrived, None)
+        yield _lifted(arrived, None, 0)
         return
     consumer = await broker.consume(
         shelf,
-        prefetch=expected,
+        prefetch=LOOK_AT_MOST,
         on_delivery=arrived.put_nowait,
         on_reset=lambda _reason: arrived.put_nowait(None),
     )
     try:
-        yield _lifted(arrived, consumer, expected)
+        yield _lifted(arrived, consumer, counts.messages)
     finally:
         await consumer.close()
 
 
 async def _lifted(
-    arrived: asyncio.Queue[Delivery | None], consumer: Consumer | None, expected: int = 1
+    arrived: asyncio.Queue[Delivery | None], consumer: Consumer | None, expected: int
 ) -> AsyncIterator[Lifted]:
-    """Give `expected` messages, fewer where somebody else takes some at the same time."""
-    for _ in range(expected):
+    """Give what arrives, until as much as was counted has come and nothing follows.
+
+    A count is no promise: somebody else may take some, and what somebody has just put back is
+    counted a moment later.
+    """
+    given = 0
+    while given < LOOK_AT_MOST:
         try:
-            delivery = await asyncio.wait_for(arrived.get(), timeout=2.0)
+            delivery = await asyncio.wait_for(arrived.get(), COUNTED if given < expected else UNCOUNTED)
         except TimeoutError:
             return
         if delivery is None or consumer is None:
             return
+        given += 1
         yield Shelved.from_delivery(delivery), functools.partial(consumer.ack, delivery)
