@@ -6,6 +6,7 @@ child that removed its link cannot hang its supervisor.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -71,7 +72,9 @@ async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:
         return Outcome(REFUSED, reason=error.reason)
     except NameTaken as error:
         return Outcome(REFUSED, reason=Fault("already_started", error.holder))
-    except Exception as error:  # a start function may raise anything: that is a failed start
+    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a start function may raise or exit as it likes: that is a failed start
         return Outcome(REFUSED, reason=of_exception(error))
 
 

@@ -485,8 +485,13 @@ class Runtime:
             process.watches = None
         pid, reason = process.pid, process.reason
         if process.links is not None:
+            # The parent last: children that obey at once are gone before it starts their successors.
+            parent = process.parent
             for other in process.links:
-                self._tell_link(process, pid, other, reason)
+                if other != parent:
+                    self._tell_link(process, pid, other, reason)
+            if parent in process.links:
+                self._tell_link(process, pid, parent, reason)  # type: ignore[arg-type]
             process.links = None
         if process.monitors is not None:
             for number, watcher in process.monitors.items():

@@ -101,12 +101,11 @@ class Puppet(GenServer[Any]):
             state["journal"].append(("got", state["label"], message))
         return NoReply(state)
 
-    async def terminate(self, reason: Any, state: Any) -> None:
+    def terminate(self, reason: Any, state: Any) -> Any:
         """Write it down, and take the time it was told to."""
         if state["journal"] is not None:
             state["journal"].append(("stopped", state["label"], reason))
-        if state["stops_in"] is not None:
-            await process.sleep(min(state["stops_in"], 1e9))
+        return None if state["stops_in"] is None else process.sleep(state["stops_in"])
 
 
 async def end(pid: Pid, reason: Any) -> Any:
