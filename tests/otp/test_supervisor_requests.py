@@ -1,0 +1,542 @@
+"""Sections I, J, K and P: significant children, the run-time API, DynamicSupervisor, reports."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from roger_actors.errors import (
+    ChildAlreadyPresent,
+    ChildAlreadyStarted,
+    ChildNotFound,
+    ChildRunning,
+    InvalidChildSpec,
+    NoProcess,
+    StartFailed,
+    TooManyChildren,
+)
+from roger_actors.otp import (
+    KILL,
+    KILLED,
+    NORMAL,
+    RESTARTING,
+    SHUTDOWN,
+    ChildSpec,
+    Down,
+    DynamicSupervisor,
+    Exit,
+    Fault,
+    GenServer,
+    Ignore,
+    Shutdown,
+    Start,
+    Stop,
+    Supervisor,
+    Timeout,
+    process,
+)
+from roger_actors.testing.puppet import Puppet, end
+
+
+def child(id_, journal=None, *, options=None, **fields):
+    return ChildSpec(id=id_, start=Start(Puppet, id_, journal, **{"trap": True, **(options or {})}), **fields)
+
+
+async def start(children, **options):
+    return await Supervisor.start_link(children, **{"strategy": "one_for_one", "max_restarts": 10, **options})
+
+
+async def pids(sup):
+    return {info.id: info.pid for info in await Supervisor.which_children(sup)}
+
+
+def reports(caplog):
+    return [record.report for record in caplog.records if hasattr(record, "report")]
+
+
+# ---------------------------------------------------------------- I
+
+
+EXITS = [NORMAL, SHUTDOWN, Shutdown(1), "crash", KILL]
+
+
+@pytest.mark.otp_line(122)
+@pytest.mark.parametrize("mode", ["any_significant", "all_significant"])
+@pytest.mark.parametrize("restart", ["temporary", "transient"])
+async def test_a_child_that_is_not_significant_never_ends_its_supervisor(mode, restart):
+    sup = await start([child("a", restart=restart), child("b", restart=restart)], auto_shutdown=mode)
+
+    for why in EXITS:
+        await Supervisor.start_child(sup, child(str(why), restart=restart))
+        await end((await pids(sup))[str(why)], why)
+
+    assert process.is_alive(sup)
+
+
+@pytest.mark.otp_line(123)
+@pytest.mark.otp_line(126)
+@pytest.mark.parametrize("why", EXITS)
+async def test_any_exit_of_a_significant_temporary_child_ends_the_supervisor(why, journal):
+    children = [child("a", journal), child("s", restart="temporary", significant=True), child("b", journal)]
+    sup = await start(children, auto_shutdown="any_significant")
+
+    await end((await pids(sup))["s"], why)
+
+    assert await process.receive() == Exit(sup, SHUTDOWN)
+    assert [entry[1] for entry in journal if entry[0] == "stopped"] == ["b", "a"]
+
+
+@pytest.mark.otp_line(124)
+@pytest.mark.parametrize("why", EXITS)
+async def test_a_clean_exit_of_a_significant_transient_child_ends_the_supervisor(why):
+    sup = await start([child("s", restart="transient", significant=True)], auto_shutdown="any_significant")
+    before = (await pids(sup))["s"]
+
+    await end(before, why)
+
+    if why in {"crash", KILL}:
+        assert (await pids(sup))["s"] != before
+    else:
+        assert await process.receive() == Exit(sup, SHUTDOWN)
+
+
+@pytest.mark.otp_line(125)
+async def test_with_all_significant_the_last_running_one_ends_the_supervisor():
+    children = [child(n, restart="transient", significant=True) for n in "ab"]
+    sup = await start([*children, child("c")], auto_shutdown="all_significant")
+    before = await pids(sup)
+
+    await end(before["a"], NORMAL)
+    assert await process.receive(0.1) == Timeout()
+    await end(before["b"], NORMAL)
+
+    assert await process.receive() == Exit(sup, SHUTDOWN)
+
+
+@pytest.mark.otp_line(127)
+async def test_a_significant_child_stopped_by_hand_does_not_end_the_supervisor():
+    sup = await start([child("s", restart="transient", significant=True)], auto_shutdown="any_significant")
+
+    await Supervisor.terminate_child(sup, "s")
+
+    assert await process.receive(0.1) == Timeout()
+    assert process.is_alive(sup)
+
+
+@pytest.mark.otp_line(128)
+@pytest.mark.parametrize("restart", ["temporary", "transient"])
+async def test_a_significant_child_that_goes_with_its_group_does_not_end_the_supervisor(restart):
+    children = [child("a"), child("s", restart=restart, significant=True)]
+    sup = await start(children, strategy="one_for_all", auto_shutdown="any_significant")
+
+    await end((await pids(sup))["a"], "crash")
+
+    assert await process.receive(0.1) == Timeout()
+    assert process.is_alive((await pids(sup))["a"])
+
+
+@pytest.mark.otp_line(129)
+@pytest.mark.parametrize("significant", [False, True])
+async def test_an_inner_auto_shutdown_ends_the_outer_one_only_if_it_is_significant(significant):
+    leaf = child("leaf", options={"name": "leaf"}, restart="temporary", significant=True)
+    inner = ChildSpec(
+        id="inner",
+        start=Start(Supervisor, [leaf], strategy="one_for_one", auto_shutdown="any_significant"),
+        restart="transient",
+        significant=significant,
+    )
+    outer = await start([inner], auto_shutdown="any_significant")
+
+    await end(process.whereis("leaf"), NORMAL)
+    await process.sleep(0.1)
+
+    assert process.is_alive(outer) != significant
+
+
+# ---------------------------------------------------------------- J
+
+
+@pytest.mark.otp_line(132)
+@pytest.mark.otp_line(133)
+async def test_starting_a_known_child_is_refused():
+    sup = await start([child("a")])
+
+    with pytest.raises(ChildAlreadyStarted) as caught:
+        await Supervisor.start_child(sup, child("a"))
+    assert caught.value.pid == (await pids(sup))["a"]
+    await Supervisor.terminate_child(sup, "a")
+
+    with pytest.raises(ChildAlreadyPresent):
+        await Supervisor.start_child(sup, child("a"))
+
+
+@pytest.mark.otp_line(134)
+async def test_terminate_child_stops_is_idempotent_and_knows_its_children():
+    sup = await start([child("a")])
+    ref = process.monitor((await pids(sup))["a"])
+
+    await Supervisor.terminate_child(sup, "a")
+    await Supervisor.terminate_child(sup, "a")
+    with pytest.raises(ChildNotFound):
+        await Supervisor.terminate_child(sup, "b")
+
+    down = await process.receive()
+    assert (down.ref, down.reason) == (ref, SHUTDOWN)
+
+
+@pytest.mark.otp_line(135)
+async def test_terminating_by_pid_is_not_found_under_a_static_supervisor():
+    sup = await start([child("a")])
+    pid = (await pids(sup))["a"]
+
+    with pytest.raises(ChildNotFound):
+        await Supervisor.terminate_child(sup, pid)
+
+    assert process.is_alive(pid)
+
+
+@pytest.mark.otp_line(137)
+@pytest.mark.otp_line(139)
+@pytest.mark.otp_line(151)
+async def test_the_life_cycle_of_a_child():
+    sup = await start([])
+    first = await Supervisor.start_child(sup, child("a"))
+
+    with pytest.raises(ChildRunning):
+        await Supervisor.restart_child(sup, "a")
+    with pytest.raises(ChildRunning):
+        await Supervisor.delete_child(sup, "a")
+    await Supervisor.terminate_child(sup, "a")
+    second = await Supervisor.restart_child(sup, "a")
+    await Supervisor.terminate_child(sup, "a")
+    await Supervisor.delete_child(sup, "a")
+    with pytest.raises(ChildNotFound):
+        await Supervisor.restart_child(sup, "a")
+    with pytest.raises(ChildNotFound):
+        await Supervisor.delete_child(sup, "a")
+
+    assert first != second
+    assert await Supervisor.which_children(sup) == []
+
+
+@pytest.mark.otp_line(138)
+async def test_a_restart_by_hand_that_fails_keeps_the_child_without_a_loop():
+    broken = []
+    sup = await start([child("a", options={"begins": lambda: Stop("no") if broken else None})])
+    await Supervisor.terminate_child(sup, "a")
+    broken.append(1)
+
+    with pytest.raises(StartFailed):
+        await Supervisor.restart_child(sup, "a")
+
+    assert await pids(sup) == {"a": None}
+    assert (await GenServer.get_state(sup)).window.times == ()
+
+
+@pytest.mark.otp_line(141)
+async def test_which_children_shows_the_newest_first():
+    sup = await start([child("a"), child("b", options={"begins": Ignore})])
+    await Supervisor.start_child(sup, child("c", type="supervisor"))
+
+    children = await Supervisor.which_children(sup)
+
+    assert [(info.id, info.type, info.modules) for info in children] == [
+        ("c", "supervisor", ("Puppet",)),
+        ("b", "worker", ("Puppet",)),
+        ("a", "worker", ("Puppet",)),
+    ]
+    assert [process.is_alive(info.pid) if info.pid else None for info in children] == [True, None, True]
+
+
+@pytest.mark.otp_line(143)
+async def test_which_child_gives_one_or_not_found():
+    sup = await start([child("a")])
+
+    assert await Supervisor.which_child(sup, "a") == (await Supervisor.which_children(sup))[0]
+    with pytest.raises(ChildNotFound):
+        await Supervisor.which_child(sup, "b")
+
+
+@pytest.mark.otp_line(144)
+async def test_count_children_counts_known_running_and_types():
+    sup = await start([child("a"), child("b", options={"begins": Ignore})])
+
+    assert await Supervisor.count_children(sup) == (2, 1, 0, 2)
+
+
+@pytest.mark.otp_line(147)
+async def test_get_childspec_of_nobody_is_not_found():
+    sup = await start([child("a")])
+
+    assert (await Supervisor.get_childspec(sup, "a")).id == "a"
+    with pytest.raises(ChildNotFound):
+        await Supervisor.get_childspec(sup, "b")
+
+
+@pytest.mark.otp_line(148)
+@pytest.mark.parametrize("ask", [Supervisor.which_children, Supervisor.count_children, DynamicSupervisor.count_children])
+async def test_a_request_to_no_supervisor_is_noproc(ask):
+    with pytest.raises(NoProcess):
+        await ask("nobody")
+
+
+@pytest.mark.otp_line(149)
+async def test_a_request_to_a_supervisor_waits_without_a_limit():
+    class Slow(Puppet):
+        async def init(self):
+            await process.sleep(1000)
+            return super().init()
+
+    sup = await start([])
+
+    assert await Supervisor.start_child(sup, ChildSpec(id="slow", start=Start(Slow)))
+
+
+# ---------------------------------------------------------------- K
+
+
+async def dynamic(**options):
+    return await DynamicSupervisor.start_link(**{"max_restarts": 10, **options})
+
+
+async def dynamic_pids(sup):
+    return [info.pid for info in await DynamicSupervisor.which_children(sup)]
+
+
+@pytest.mark.otp_line(154)
+@pytest.mark.otp_line(160)
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"strategy": "one_for_all"}, "invalid_strategy"),
+        ({"max_restarts": -1}, "invalid_intensity"),
+        ({"max_seconds": 0}, "invalid_period"),
+        ({"max_children": -1}, "invalid_max_children"),
+        ({"max_children": "many"}, "invalid_max_children"),
+        ({"extra_arguments": "abc"}, "invalid_extra_arguments"),
+    ],
+)
+async def test_wrong_options_are_refused_by_name(options, kind):
+    with pytest.raises(StartFailed) as caught:
+        await DynamicSupervisor.start_link(**options)
+
+    assert caught.value.reason.detail.kind == kind
+
+
+@pytest.mark.otp_line(60)
+@pytest.mark.otp_line(142)
+async def test_when_one_dynamic_child_dies_the_others_stay():
+    sup = await dynamic()
+    first, second = [await DynamicSupervisor.start_child(sup, child("same")) for _ in range(2)]
+
+    await end(first, "crash")
+
+    after = await dynamic_pids(sup)
+    assert second in after
+    assert first not in after
+    assert len(after) == 2
+    assert {info.id for info in await DynamicSupervisor.which_children(sup)} == {None}
+
+
+@pytest.mark.otp_line(155)
+async def test_a_full_dynamic_supervisor_starts_nothing(journal):
+    sup = await dynamic(max_children=1)
+    await DynamicSupervisor.start_child(sup, child("a", journal))
+
+    with pytest.raises(TooManyChildren):
+        await DynamicSupervisor.start_child(sup, child("b", journal))
+
+    assert journal == [("started", "a")]
+
+
+@pytest.mark.otp_line(155)
+@pytest.mark.otp_line(101)
+async def test_a_restarting_child_occupies_a_place_and_is_ended_by_its_old_pid():
+    broken = []
+    sup = await dynamic(max_children=1, max_restarts=10**9)
+    options = {"begins": lambda: Stop("no") if broken else None}
+    pid = await DynamicSupervisor.start_child(sup, child("a", options=options))
+    broken.append(1)
+    await end(pid, "crash")
+
+    with pytest.raises(TooManyChildren):
+        await DynamicSupervisor.start_child(sup, child("b"))
+    assert await dynamic_pids(sup) == [RESTARTING]
+    assert await DynamicSupervisor.count_children(sup) == (1, 0, 0, 1)
+    await DynamicSupervisor.terminate_child(sup, pid)
+
+    assert await dynamic_pids(sup) == []
+    assert await DynamicSupervisor.start_child(sup, child("b"))
+
+
+@pytest.mark.otp_line(146)
+@pytest.mark.otp_line(156)
+async def test_ids_name_nothing_and_specs_counts_children():
+    sup = await dynamic()
+    for _ in range(3):
+        await DynamicSupervisor.start_child(sup, child("same"))
+
+    assert await DynamicSupervisor.count_children(sup) == (3, 3, 0, 3)
+
+
+@pytest.mark.otp_line(59)
+async def test_extra_arguments_come_before_the_childs_own_at_every_start(journal):
+    sup = await dynamic(extra_arguments=("extra",))
+    pid = await DynamicSupervisor.start_child(sup, ChildSpec(id="x", start=Start(Puppet, journal)))
+
+    await end(pid, "crash")
+    await dynamic_pids(sup)
+
+    assert [entry for entry in journal if entry[0] == "started"] == [("started", "extra")] * 2
+
+
+@pytest.mark.otp_line(61)
+async def test_a_restart_that_is_ignored_drops_the_child():
+    results = [None, Ignore()]
+    sup = await dynamic()
+    pid = await DynamicSupervisor.start_child(sup, child("a", options={"begins": lambda: results.pop(0)}))
+
+    await end(pid, "crash")
+
+    assert await dynamic_pids(sup) == []
+    assert process.is_alive(sup)
+
+
+@pytest.mark.otp_line(93)
+async def test_a_dynamic_supervisor_gives_up_as_a_static_one_does():
+    results = [None]
+    sup = await dynamic(max_restarts=3)
+    other = await DynamicSupervisor.start_child(sup, child("b"))
+    begins = {"begins": lambda: results.pop() if results else Stop("no")}
+    pid = await DynamicSupervisor.start_child(sup, child("a", options=begins))
+
+    await end(pid, "crash")
+
+    assert await process.receive() == Exit(sup, SHUTDOWN)
+    assert not process.is_alive(other)
+
+
+@pytest.mark.otp_line(113)
+@pytest.mark.otp_line(114)
+@pytest.mark.otp_line(116)
+@pytest.mark.otp_line(162)
+async def test_dynamic_children_stop_in_parallel_each_under_its_own_limit(node):
+    sup = await dynamic()
+    refs = {}
+    for seconds, limit in ((1.0, 2.0), (1.0, 2.0), (5.0, 2.0), (3.0, 4.0), (None, "brutal_kill")):
+        spec = child("x", options={"stops_in": seconds}, shutdown=limit)
+        refs[process.monitor(await DynamicSupervisor.start_child(sup, spec))] = seconds
+    moment = node.clock.monotonic()
+
+    await GenServer.stop(sup, SHUTDOWN)
+
+    assert node.clock.monotonic() - moment == pytest.approx(3.0)
+    downs = [message for message in [await process.receive() for _ in range(6)] if isinstance(message, Down)]
+    seen = {refs[down.ref]: down.reason for down in downs}
+    assert seen == {1.0: SHUTDOWN, 5.0: KILLED, 3.0: SHUTDOWN, None: KILLED}
+
+
+@pytest.mark.otp_line(159)
+async def test_a_dynamic_child_may_not_be_significant():
+    sup = await dynamic()
+
+    with pytest.raises(InvalidChildSpec):
+        await DynamicSupervisor.start_child(sup, child("a", significant=True, restart="transient"))
+
+
+@pytest.mark.otp_line(161)
+async def test_terminating_a_dead_or_foreign_pid_is_not_found():
+    sup = await dynamic()
+    own = await DynamicSupervisor.start_child(sup, child("a", restart="temporary"))
+    foreign = await Puppet.start()
+    await DynamicSupervisor.terminate_child(sup, own)
+
+    for pid in (own, foreign, "a"):
+        with pytest.raises(ChildNotFound):
+            await DynamicSupervisor.terminate_child(sup, pid)
+
+    assert process.is_alive(foreign)
+
+
+@pytest.mark.otp_line(158)
+@pytest.mark.parametrize(("error", "kind"), [(ValueError("x"), "Crash"), (process.ExitProcess(Fault("out")), "Fault")])
+async def test_a_dynamic_start_that_raises_gives_its_own_reason(error, kind):
+    def starts():
+        raise error
+
+    sup = await dynamic()
+    with pytest.raises(StartFailed) as caught:
+        await DynamicSupervisor.start_child(sup, ChildSpec(id="a", start=Start(starts)))
+
+    assert type(caught.value.reason).__name__ == kind
+
+
+@pytest.mark.slow
+@pytest.mark.otp_line(150)
+@pytest.mark.parametrize("behaviour", ["static", "dynamic"])
+async def test_starting_and_stopping_many_children_is_about_linear(behaviour):
+    """Counted in what the interpreter does and not in time: turns of the run queue are deterministic."""
+    import time
+
+    def cost_of(seconds, count):
+        return seconds / count
+
+    costs = []
+    for count in (500, 5_000):
+        begun = time.perf_counter()
+        sup = await (start([]) if behaviour == "static" else dynamic())
+        module = Supervisor if behaviour == "static" else DynamicSupervisor
+        for number in range(count):
+            await module.start_child(sup, child(number, restart="temporary"))
+        await GenServer.stop(sup, SHUTDOWN)
+        await process.receive()
+        costs.append(cost_of(time.perf_counter() - begun, count))
+
+    assert costs[1] < 4 * costs[0]
+
+
+# ---------------------------------------------------------------- P
+
+
+@pytest.mark.otp_line(217)
+@pytest.mark.otp_line(218)
+async def test_a_report_names_supervisor_reason_and_offender(caplog):
+    sup = await start([child("a")], name="sup")
+    pid = (await pids(sup))["a"]
+
+    await end(pid, "crash")
+    await pids(sup)
+
+    report = reports(caplog)[0]
+    assert (report["kind"], report["supervisor"], report["reason"]) == ("child_terminated", "sup", "crash")
+    assert report["offender"]["pid"] == pid
+    assert set(report["offender"]) == {"pid", "id", "start", "restart", "significant", "shutdown", "type"}
+
+
+@pytest.mark.otp_line(219)
+async def test_progress_is_told_at_info_for_what_the_supervisor_starts_itself(caplog):
+    caplog.set_level(logging.INFO, logger="roger_actors.otp.supervisor")
+    sup = await start([child("a")])
+    assert [report["kind"] for report in reports(caplog)] == ["progress"]
+
+    await Supervisor.start_child(sup, child("b"))
+    assert len(reports(caplog)) == 1
+    await end((await pids(sup))["a"], "crash")
+    await pids(sup)
+
+    assert [report["kind"] for report in reports(caplog)] == ["progress", "child_terminated", "progress"]
+
+
+@pytest.mark.otp_line(221)
+async def test_supervisors_answer_system_requests_too():
+    sup = await start([child("a")])
+
+    await GenServer.suspend(sup)
+    request = GenServer.send_request(sup, ("count_children",))
+    await process.sleep(1)
+    status = await GenServer.get_status(sup)
+    await GenServer.resume(sup)
+
+    assert (status["phase"], status["class"]) == ("suspended", "Supervisor")
+    assert (await process.receive()).ref == request
