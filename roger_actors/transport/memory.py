@@ -100,6 +100,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         Raises:
             NothingCanMove: It will never be done.
         """
+        if future.done():
+            # A callback on it would stop the loop's next run, whatever that is for.
+            return future.result()
         end = self.time() + limit
         future.add_done_callback(lambda _: self.stop())
         while not future.done():
