@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
-from roger_actors.otp import SHUTDOWN, GenServer, NoReply, Ok, Runtime, Stop, Target, process
+from roger_actors.otp import SHUTDOWN, GenServer, NoReply, Ok, Runtime, Target, process
 from roger_actors.roger.worker_host.executor import BROKEN, Executor, Loaded, Outcome, Refused, Stopped
 from roger_actors.roger.worker_host.protocol import (
     Done,
@@ -38,14 +39,13 @@ from roger_actors.transport import HostId
 CHECK: Final = 1.0
 """Seconds between two looks at whether the process still works."""
 RSS_AGE: Final = 0.5
-"""Seconds that a measured memory size is good for."""
+"""Seconds that a measured memory size is good for, unless memory has grown to a new peak."""
 OOM_SCORE: Final = 500
 """Makes the kernel's out-of-memory killer take a worker host before the node's other processes."""
 
 logger = logging.getLogger(__name__)
 
 _TICK: Final = "is the process intact?"
-_REFUSED: Final = "the start was refused"
 
 
 class Given(Protocol):
@@ -77,6 +77,7 @@ class Vitals:
         os.close(other)
         self._identity = self._look()
         self._rss = 0
+        self._peak = 0
         self._measured_at = -RSS_AGE
 
     def are_intact(self) -> bool:
@@ -84,10 +85,13 @@ class Vitals:
         return self._look() == self._identity
 
     def rss(self) -> int:
-        """Return the resident memory in bytes, at most `RSS_AGE` old; 0 where it cannot be read."""
-        now = time.monotonic()
-        if now - self._measured_at >= RSS_AGE:
-            self._measured_at = now
+        """Return the resident memory in bytes; 0 where it cannot be read.
+
+        It is measured again when it has peaked (which is cheap to see), or after `RSS_AGE`.
+        """
+        now, peak = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if peak != self._peak or now - self._measured_at >= RSS_AGE:
+            self._measured_at, self._peak = now, peak
             self._rss = _resident()
         return self._rss
 
@@ -116,8 +120,8 @@ class JobRunner(GenServer["Runner"]):
         process.send_after(CHECK, process.self(), _TICK)
         return Ok(runner)
 
-    def handle_info(self, message: Any, runner: Runner) -> NoReply[Runner] | Stop[Runner]:
-        """Take an order of the pool, or a word of the runner to itself."""
+    def handle_info(self, message: Any, runner: Runner) -> NoReply[Runner]:
+        """Take an order of the pool, or the clock's word."""
         match message:
             case Run() | RunHook():
                 runner.executor.submit(message)
@@ -126,8 +130,6 @@ class JobRunner(GenServer["Runner"]):
             case str() if message == _TICK:
                 runner.check()
                 process.send_after(CHECK, process.self(), _TICK)
-            case str() if message == _REFUSED:
-                return Stop(SHUTDOWN, runner)
         return NoReply(runner)
 
     async def terminate(self, reason: Any, runner: Runner) -> None:
@@ -180,7 +182,7 @@ class Runner:
                     self._send(Ready(self._runtime.host, os.getpid(), outcome.classes))
                 case Refused():
                     self._send(StartRefused(outcome.detail))
-                    self._runtime.send(self._me, _REFUSED)
+                    self._runtime.exit(self._me, self._runtime.host_pid, SHUTDOWN)
                 case HookDone():
                     self._send(outcome)
                 case Stopped() if not self.stopped.done():

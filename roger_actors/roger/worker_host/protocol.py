@@ -123,7 +123,8 @@ class Results(msgspec.Struct, frozen=True, array_like=True, tag="results"):
 
     Attributes:
         results: In the order in which they ended.
-        rss: Resident memory of the host in bytes, measured a second ago or less; 0 where unknown.
+        rss: Resident memory of the host in bytes, measured half a second ago or less;
+            0 where unknown.
         host: Number of the host.
     """
 
