@@ -24,8 +24,7 @@ import msgspec
 from roger_actors.broker import open_broker
 from roger_actors.clock import SystemClock
 from roger_actors.errors import ProcessError, RogerActorsError, TransportDown
-from roger_actors.otp import ChildSpec, Start, open_host
-from roger_actors.otp.outside import Outside, serve_outside
+from roger_actors.otp import ChildSpec, Outside, Start, host_child, open_host, serve_outside
 from roger_actors.roger.application import app_children, kernel_children, root_children, top_options
 from roger_actors.roger.client import Client, read_config
 from roger_actors.roger.config import Config
@@ -76,7 +75,8 @@ def _root_main(endpoint: Endpoint, args: bytes) -> None:
     config = _unpack(args)
     _set_up_logging(config)
     options = top_options(config.supervision["hosts"])
-    runtime = open_host(endpoint, root_children(config, args), **options)
+    own_host = host_child("own", "own", args)
+    runtime = open_host(endpoint, root_children(config, args), own_host=own_host, **options)
     serve_outside(runtime)
 
 
@@ -103,6 +103,12 @@ def _app_main(endpoint: Endpoint, args: bytes) -> None:
     open_host(endpoint, lambda: app_children(config), **options)
 
 
+def _own_main(endpoint: Endpoint, args: bytes) -> None:
+    """Run one child of the app host's supervisor, which is started here by name."""
+    _set_up_logging(_unpack(args))
+    open_host(endpoint, max_restarts=0)
+
+
 def _worker_main(endpoint: Endpoint, args: bytes) -> None:
     given = unpack_args(args)
     _set_up_logging(_unpack(given.config))
@@ -117,6 +123,7 @@ ROLES: Mapping[str, Role] = {
         Role("root", _root_main),
         Role("kernel", _kernel_main),
         Role("app", _app_main, own_session=True),
+        Role("own", _own_main, own_session=True),
         Role("worker", _worker_main, own_session=True),
     )
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import click
@@ -25,13 +27,16 @@ def need_one(answers: Answers, broker: str) -> None:
         raise click.ClickException(f"no node answers on {broker}")
 
 
-def report(answers: Answers, done: str, *, as_json: bool) -> int:
+def report(
+    answers: Answers, done: str, *, as_json: bool, words: Mapping[str, str] = MappingProxyType({})
+) -> int:
     """Print what the nodes made of a command.
 
     Args:
         answers: Theirs.
         done: What each that did it has done, in words.
         as_json: Whether to print JSON.
+        words: What to print for an answer, instead of the answer itself.
 
     Returns:
         The exit status: 1 if a node refused, or did not answer in time.
@@ -41,7 +46,8 @@ def report(answers: Answers, done: str, *, as_json: bool) -> int:
         return _status(answers)
     for node, value in sorted(answers.values.items()):
         if value != NOT_ASKED:
-            print_done(f"{node}: {done if value in ('ok', None) or isinstance(value, dict | int) else value}")
+            said = words.get(value, value) if isinstance(value, str) and value != "ok" else done
+            print_done(f"{node}: {said}")
     print_failures(answers)
     return _status(answers)
 

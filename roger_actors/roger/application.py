@@ -4,6 +4,7 @@
 root host    top            rest_for_one: a kernel that dies takes the worker hosts along, because the
              │              broker hands its deliveries out again
              ├── kernel     a host (an OS process)
+             ├── app_hosts  dynamic: one host for each child with host = "own"
              ├── app        a host, if the configuration has [[children]]
              └── workers    worker_hosts (dynamic: one child per worker host) and their starter
 
@@ -25,7 +26,7 @@ import importlib
 from typing import Any, TypedDict
 
 from roger_actors.errors import ConfigError
-from roger_actors.otp import ChildSpec, DynamicSupervisor, Start, host_child
+from roger_actors.otp import APP_HOSTS, ChildSpec, DynamicSupervisor, Start, host_child
 from roger_actors.roger import kernel as names
 from roger_actors.roger.config import Child, Config, Strategy, Supervision
 from roger_actors.roger.connection import Connection
@@ -57,7 +58,8 @@ def root_children(config: Config, packed: bytes) -> list[ChildSpec]:
         packed: The same, packed for the hosts that are started with it.
     """
     workers = config.supervision["workers"]
-    app = [host_child("app", "app", packed, shutdown=HOST_STOPS_IN)] if config.children else []
+    own_hosts = ChildSpec(id=APP_HOSTS, start=Start(DynamicSupervisor, name=APP_HOSTS), type="supervisor")
+    app = [own_hosts, host_child("app", "app", packed, shutdown=HOST_STOPS_IN)] if config.children else []
     return [
         host_child("kernel", "kernel", packed, shutdown=HOST_STOPS_IN),
         *app,
@@ -128,7 +130,9 @@ def _class_of(index: int, child: Child) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            key=f"children[{index}].start", value=child.start, expected=f"a class that can be imported ({error})"
+            key=f"children[{index}].start",
+            value=child.start,
+            expected=f"a class that can be imported ({error})",
         ) from error
     return found
 

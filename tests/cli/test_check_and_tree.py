@@ -91,9 +91,9 @@ def test_the_planned_tree_is_drawn_from_the_file_alone(cli, project):
 
     assert done.status == 0
     assert done.out.splitlines()[0] == f"worker-1  embedded:{project}/roger.db"
-    assert "│       │   └── acme  one_for_one, 3 restarts in 5 s" in done.out
+    assert "│   │   └── acme  one_for_one, 3 restarts in 5 s" in done.out
     assert "consumer  default × 2, images × 1" in done.out
-    assert "└── mailer  shop.jobs:Touch, transient, 5 s to stop" in done.out
+    assert "└── mailer  shop.jobs:Touch, transient, 5 s to stop, in a host of its own" in done.out
     assert "\x1b" not in done.out
     assert not (project / "roger.db").exists()
 
@@ -102,4 +102,8 @@ def test_the_planned_tree_as_json(cli):
     tree = cli("tree", "--json").json
 
     assert (tree["id"], tree["kind"]) == ("worker-1", "node")
-    assert [host["id"] for host in tree["children"][0]["children"]] == ["kernel host", "worker hosts"]
+    assert [host["id"] for host in tree["children"][0]["children"]] == [
+        "kernel",
+        "worker_hosts",
+        "worker_hosts_starter",
+    ]

@@ -11,6 +11,14 @@ from roger_actors.cli import answers
 from roger_actors.cli.options import config_option, json_option
 from roger_actors.cli.output import print_done
 
+WORDS = {
+    "running": "it was running and is killed",
+    "waiting": "it was waiting and will not start",
+    "noted": "it will not start here",
+    "not running here": "does not run the partition",
+}
+"""What a node says it did, for people."""
+
 
 @click.command()
 @click.argument("partition")
@@ -28,4 +36,4 @@ def command(partition: str, job_id: str, file: Path, as_json: bool) -> int:
     if not as_json and not told.values and not told.errors:
         print_done("cancelled; no node is running, the first one will find it")
         return 0
-    return answers.report(told, "cancelled", as_json=as_json)
+    return answers.report(told, "cancelled", as_json=as_json, words=WORDS)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,17 @@ def _broker(info: Mapping[str, Any]) -> str:
 def _workers(workers: Mapping[str, Any]) -> str:
     hosts = workers.get("hosts", [])
     busy = sum(1 for host in hosts if host.get("tickets"))
-    done = sum(int(host.get("done", 0)) for host in hosts)
-    text = f"{len(hosts)}, {busy} of them busy, {done} jobs done"
+    text = f"{len(hosts)}, {busy} of them busy"
     refusal = workers.get("refusal")
     return f"{text}; cannot start more: {refusal}" if refusal else text
+
+
+def _counts(partitions: Iterable[Mapping[str, Any]]) -> str:
+    """Return what became of the jobs since the node's start."""
+    total: Counter[str] = Counter()
+    for partition in partitions:
+        total.update(partition.get("counts", {}))
+    return ", ".join(f"{count} {what}" for what, count in total.items()) or "none yet"
 
 
 def _queue_rows(node: str, info: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from roger_actors.cli.output import clean
 from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
 from roger_actors.roger import Config, load
 
+SAME_SIGNAL: Final = 0.5
+"""Seconds within which a second signal is taken for the first one, sent twice."""
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -69,8 +72,12 @@ def _run(file: Path, config: Config) -> int:
 def _stop(node: Node, config: Config, events: SimpleQueue[Event]) -> int:
     _say(f"node {config.name} is draining, for up to {config.shutdown_timeout:g} s; once more ends it now")
     _in_thread(events, lambda: node.stop(config.shutdown_timeout))
+    begun = time.monotonic()
     while True:
         match events.get():
+            # coreutils' timeout, and a shell's `kill 0`, signal a process and then its whole group
+            case signal.SIGTERM | signal.SIGINT if time.monotonic() - begun < SAME_SIGNAL:
+                continue
             case Ended(error=None):
                 _say(f"node {config.name} has ended")
                 return 0

@@ -1,4 +1,4 @@
-"""`roger-actors tree`: the supervision tree, as planned by a file or as it is on the running nodes."""
+"""`roger-actors tree`: the supervision tree, as a file plans it or as a node runs it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,30 @@ import click
 
 from roger_actors.cli.options import file_argument, json_option
 from roger_actors.cli.output import print_json
-from roger_actors.cli.tree_drawing import draw
-from roger_actors.roger import load, planned
+from roger_actors.cli.tree_drawing import draw, running
+from roger_actors.roger import Branch, load, planned
 
 
 @click.command()
 @file_argument
+@click.option("--live", is_flag=True, help="Draw the tree of the running node of FILE, or of that name.")
 @json_option
-def command(file: Path, as_json: bool) -> None:
-    """Draw the supervision tree that FILE plans; no node is needed."""
-    tree = planned(load(file))
+def command(file: Path, live: bool, as_json: bool) -> None:
+    """Draw the supervision tree that FILE plans; no node is needed.
+
+    With --live, the tree of the node that runs on this machine, with its pids, OS processes and
+    restarts; instead of FILE it may be the name of the node.
+    """
+    tree = _running(file) if live else planned(load(file))
     if as_json:
         print_json(tree.to_mapping())
     else:
         draw(tree)
+
+
+def _running(file: Path) -> Branch:
+    from roger_actors.bootstrap import running_tree
+
+    is_name = not file.exists() and file.suffix != ".toml" and len(file.parts) == 1
+    name = str(file) if is_name else load(file).name
+    return running(name, running_tree(name))

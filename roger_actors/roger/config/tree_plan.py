@@ -48,15 +48,26 @@ class Branch:
 def planned(config: Config) -> Branch:
     """Return the tree that a node of this configuration starts."""
     flags = config.supervision
-    shared = [child for child in config.children if child.host == "app"]
-    own = [child for child in config.children if child.host == "own"]
-    hosts = [
-        _kernel_host(config),
-        *([_app_host("app host", shared, flags["children"])] if shared else []),
-        *(_app_host(f"host of {child.id}", [child], flags["children"]) for child in own),
-        _worker_hosts(config),
-    ]
-    root = Branch(id="root host", kind="host", notes=(_limits(flags["hosts"]),), children=tuple(hosts))
+    app = Branch(
+        id="app",
+        kind="host",
+        notes=(_limits(flags["children"]),),
+        children=tuple(_child(child) for child in config.children),
+    )
+    own = Branch(id="app_hosts", kind="supervisor", notes=("dynamic", "hosts of single children"))
+    starter = Branch(id="worker_hosts_starter", kind="worker", notes=("takes the worker pool's orders",))
+    workers = Branch(
+        id="worker_hosts",
+        kind="supervisor",
+        notes=("dynamic", _limits(flags["workers"])),
+        children=(_worker_hosts(config),),
+    )
+    root = Branch(
+        id="root",
+        kind="host",
+        notes=(_limits(flags["hosts"]),),
+        children=(_kernel_host(config), *([own, app] if config.children else []), workers, starter),
+    )
     return Branch(id=config.name, kind="node", notes=(config.redacted_broker,), children=(root,))
 
 
@@ -70,25 +81,18 @@ def _kernel_host(config: Config) -> Branch:
             _partition(name, queues, flags["partition"]) for name, queues in config.partitions.items()
         ),
     )
-    roger = Branch(
-        id="roger",
-        kind="supervisor",
-        notes=(_limits(flags["kernel"]),),
-        children=(
-            Branch(id="connection", kind="worker", notes=("the broker",)),
-            Branch(id="worker_pool", kind="worker", notes=("lends worker hosts to jobs",)),
-            partitions,
-            Branch(id="partition_manager", kind="worker", notes=("which partitions run here",)),
-            Branch(id="system", kind="worker", notes=("the cluster's bus",)),
-            Branch(id="parking", kind="worker", notes=("jobs of unknown classes",)),
-            Branch(
-                id="shutdown_handler",
-                kind="worker",
-                notes=(f"drains for up to {config.shutdown_timeout:g} s",),
-            ),
+    children = (
+        Branch(id="connection", kind="worker", notes=("the broker",)),
+        Branch(id="worker_pool", kind="worker", notes=("lends worker hosts to jobs",)),
+        partitions,
+        Branch(id="partition_manager", kind="worker", notes=("which partitions run here",)),
+        Branch(id="system", kind="worker", notes=("the cluster's bus",)),
+        Branch(id="parking", kind="worker", notes=("jobs of unknown classes",)),
+        Branch(
+            id="shutdown_handler", kind="worker", notes=(f"drains for up to {config.shutdown_timeout:g} s",)
         ),
     )
-    return Branch(id="kernel host", kind="host", notes=("no user code",), children=(roger,))
+    return Branch(id="kernel", kind="host", notes=(_limits(flags["kernel"]),), children=children)
 
 
 def _partition(name: str, queues: Mapping[str, int], flags: Supervision) -> Branch:
@@ -102,30 +106,21 @@ def _queues(queues: Mapping[str, int]) -> Iterable[str]:
         yield f"{name} × {workers}" if workers else f"{name} (not consumed)"
 
 
-def _app_host(name: str, children: list[Child], flags: Supervision) -> Branch:
-    branches = tuple(_child(child) for child in children)
-    supervisor = Branch(id="children", kind="supervisor", notes=(_limits(flags),), children=branches)
-    return Branch(id=name, kind="host", children=(supervisor,))
-
-
 def _child(child: Child) -> Branch:
     shutdown = child.shutdown if isinstance(child.shutdown, str) else f"{child.shutdown:g} s to stop"
-    notes = (child.start, child.restart, shutdown, *(("significant",) if child.significant else ()))
+    place = ("in a host of its own",) if child.host == "own" else ()
+    notes = (child.start, child.restart, shutdown, *place, *(("significant",) if child.significant else ()))
     return Branch(id=child.id, kind=child.type, notes=notes)
 
 
 def _worker_hosts(config: Config) -> Branch:
     queues = [workers for partition in config.partitions.values() for workers in partition.values()]
     most = sum(queues) if config.max_worker_hosts is None else min(sum(queues), config.max_worker_hosts)
-    recycled = (
+    notes = (
         *((f"replaced after {config.worker_max_jobs} jobs",) if config.worker_max_jobs else ()),
-        *((f"or over {config.worker_max_memory >> 20} MiB",) if config.worker_max_memory else ()),
+        *((f"replaced over {config.worker_max_memory >> 20} MiB",) if config.worker_max_memory else ()),
     )
-    return Branch(
-        id="worker hosts",
-        kind="many",
-        notes=(f"0 to {most}, one job each", *recycled, _limits(config.supervision["workers"])),
-    )
+    return Branch(id=f"0 to {most} worker hosts", kind="many", notes=("one job each", *notes))
 
 
 def _limits(flags: Supervision) -> str:

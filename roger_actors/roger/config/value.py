@@ -99,7 +99,7 @@ class Child:
 SUPERVISION: Final[Mapping[str, Supervision]] = MappingProxyType(
     {
         "hosts": Supervision(strategy="rest_for_one", max_restarts=10, max_seconds=30.0),
-        "kernel": Supervision(),
+        "kernel": Supervision(strategy="rest_for_one"),
         "partitions": Supervision(),
         "partition": Supervision(),
         "workers": Supervision(max_restarts=1000, max_seconds=10.0),
@@ -110,6 +110,7 @@ SUPERVISION: Final[Mapping[str, Supervision]] = MappingProxyType(
 
 _FIXED_STRATEGY: Final = {
     "hosts": "rest_for_one",
+    "kernel": "rest_for_one",
     "partitions": "one_for_one",
     "workers": "one_for_one",
 }

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from roger_actors.errors import RogerActorsError
+from roger_actors.errors import NoProcess, RogerActorsError
 from roger_actors.otp import DynamicSupervisor, GenServer, Ok, Pid, Reply, host_child, process, wire
 from roger_actors.otp import reason as reasons
 from roger_actors.roger.kernel import POOL, Kernel
@@ -143,7 +143,7 @@ def unpack_args(args: bytes) -> WorkerArgs:
 async def start_host(kernel: Kernel, pool: Pid) -> None:
     """Have one worker host started and tell the pool `Started` or `NotStarted`. A process of its own."""
     try:
-        word, value = await GenServer.call((STARTER, ROOT), StartHost(pack_args(kernel)), timeout=START_LIMIT)
+        word, value = await _start_once_possible(StartHost(pack_args(kernel)))
     except RogerActorsError as error:
         word, value = "error", str(error)
     if word == "ok":
@@ -152,9 +152,23 @@ async def start_host(kernel: Kernel, pool: Pid) -> None:
         process.send(pool, NotStarted(value))
 
 
+async def _start_once_possible(request: StartHost) -> tuple[str, Any]:
+    """Ask the starter; the root host starts it after the kernel and the app host, so wait for it."""
+    while True:
+        try:
+            answer: tuple[str, Any] = await GenServer.call((STARTER, ROOT), request, timeout=START_LIMIT)
+        except NoProcess:
+            await process.sleep(0.02)
+        else:
+            return answer
+
+
 async def end_hosts() -> None:
     """Have every worker host killed."""
-    await GenServer.call((STARTER, ROOT), EndHosts(), timeout=START_LIMIT)
+    try:
+        await GenServer.call((STARTER, ROOT), EndHosts(), timeout=START_LIMIT)
+    except NoProcess:
+        return  # the root host starts the kernel first: no worker host was ever started
 
 
 async def end_host(host: Pid) -> None:
