@@ -1,0 +1,138 @@
+"""Tables: compare-and-set in one order, durable, shared."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from roger_actors.broker import Change, Changed
+from roger_actors.errors import BrokerError
+
+
+async def _open(brokers, name="node"):
+    broker = await brokers.open(name)
+    await broker.serve_tables()
+    return broker
+
+
+async def test_a_change_is_made_if_the_value_is_as_expected(brokers):
+    tables = (await _open(brokers)).tables
+
+    results = await tables.change(
+        [
+            Change("keys", "a", None, b"1"),
+            Change("keys", "a", None, b"2"),
+            Change("keys", "a", b"1", b"3"),
+            Change("keys", "b", b"x", None),
+        ],
+        10.0,
+    )
+
+    assert results == [Changed(True, b"1"), Changed(False, b"1"), Changed(True, b"3"), Changed(False, None)]
+    assert await tables.get("keys", "a", 5.0) == b"3"
+
+
+async def test_a_value_set_to_none_is_gone(brokers):
+    tables = (await _open(brokers)).tables
+    await tables.change([Change("keys", "a", None, b"1")], 10.0)
+
+    assert await tables.change([Change("keys", "a", b"1", None)], 5.0) == [Changed(True, None)]
+
+    assert await tables.get("keys", "a", 5.0) is None
+    assert await tables.scan("keys", "", 5.0) == {}
+
+
+async def test_a_scan_finds_the_keys_of_one_table_that_begin_so(brokers):
+    tables = (await _open(brokers)).tables
+    await tables.change(
+        [
+            Change(table, key, None, b"v")
+            for table in ("keys", "other")
+            for key in ("a-1", "a-2", "b-1", "a%")
+        ],
+        10.0,
+    )
+
+    assert set(await tables.scan("keys", "a-", 5.0)) == {"a-1", "a-2"}
+    assert set(await tables.scan("keys", "a%", 5.0)) == {"a%"}
+    assert len(await tables.scan("keys", "", 5.0)) == 4
+
+
+async def test_of_many_who_want_the_same_key_one_gets_it(brokers):
+    node = await _open(brokers)
+    client = await brokers.open("client")
+
+    results = await asyncio.gather(
+        *(
+            (node, client)[number % 2].tables.change([Change("keys", "k", None, b"%d" % number)], 10.0)
+            for number in range(100)
+        )
+    )
+
+    winners = [result.current for (result,) in results if result.done]
+    assert len(winners) == 1
+    assert await client.tables.get("keys", "k", 5.0) == winners[0]
+
+
+async def test_many_clients_count_without_losing_a_step(brokers):
+    node = await _open(brokers)
+    others = [await brokers.open(f"client-{number}") for number in range(3)]
+
+    async def count(broker) -> None:
+        for _ in range(20):
+            done = False
+            while not done:
+                now = await broker.tables.get("numbers", "n", 10.0)
+                new = b"%d" % (int(now or b"0") + 1)
+                done = (await broker.tables.change([Change("numbers", "n", now, new)], 10.0))[0].done
+
+    await asyncio.gather(*(count(broker) for broker in (node, *others)))
+
+    assert await node.tables.get("numbers", "n", 5.0) == b"80"
+
+
+async def test_what_was_changed_is_there_after_everyone_has_gone(brokers):
+    node = await _open(brokers)
+    await node.tables.change([Change("keys", "a", None, b"1")], 10.0)
+    await node.close()
+
+    again = await _open(brokers, "again")
+
+    assert await again.tables.get("keys", "a", 10.0) == b"1"
+
+
+async def test_another_takes_over_when_the_owner_has_gone(brokers):
+    first = await _open(brokers, "first")
+    client = await brokers.open("client")
+    await client.tables.change([Change("keys", "a", None, b"1")], 10.0)
+    await _open(brokers, "second")
+
+    await first.close()
+
+    assert await client.tables.change([Change("keys", "a", None, b"2")], 10.0) == [Changed(False, b"1")]
+
+
+async def test_changing_nothing_answers_nothing(brokers):
+    broker = await brokers.open()
+
+    assert await broker.tables.change([], 5.0) == []
+
+
+async def test_systems_with_different_prefixes_have_different_tables(brokers):
+    ours = await brokers.open(prefix="ours.")
+    theirs = await brokers.open(prefix="theirs.")
+    await ours.serve_tables()
+    await theirs.serve_tables()
+
+    await ours.tables.change([Change("keys", "a", None, b"1")], 10.0)
+
+    assert await theirs.tables.get("keys", "a", 10.0) is None
+
+
+async def test_after_close_the_tables_answer_with_an_error(brokers):
+    broker = await _open(brokers)
+    await broker.close()
+
+    with pytest.raises(BrokerError):
+        await asyncio.wait_for(broker.tables.get("keys", "a", 1.0), 5.0)
