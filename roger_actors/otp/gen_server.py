@@ -283,6 +283,19 @@ def _launch(
     return process
 
 
+def start_under(parent: Process, server: GenServer[Any], args: tuple[Any, ...]) -> Pid:
+    """Start a server with a plain `init`, linked to a process that is not the current one.
+
+    Raises:
+        StartFailed: `init` refused, raised, returned no known result, or is a coroutine.
+    """
+    process = _launch(parent.runtime, server, args, {}, None, parent)
+    if process.phase is STARTING:
+        parent.runtime.end(process, KILLED)
+        raise StartFailed(what=process.label(), reason=Fault("async_init", process.label()))
+    return _outcome(process)
+
+
 async def _start(
     cls: type[GenServer[Any]],
     args: tuple[Any, ...],

@@ -222,6 +222,8 @@ class FunctionProcess(Process):
         except BaseException as error:  # as above
             if isinstance(error, KeyboardInterrupt):
                 raise
+            if not self.alive:
+                return
             reason = of_exception(error)
         if self.alive:
             self.task = None

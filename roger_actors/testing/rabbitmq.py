@@ -96,7 +96,10 @@ class RabbitNode:
         if path.exists():
             state: dict[str, int | str] = json.loads(path.read_text())
             return state
-        return attrs.asdict(free_ports()) | {"password": secrets.token_hex(8), "cookie": secrets.token_hex(16)}
+        return attrs.asdict(free_ports()) | {
+            "password": secrets.token_hex(8),
+            "cookie": secrets.token_hex(16),
+        }
 
     def _save_state(self) -> None:
         path = self.directory / "state.json"
@@ -131,7 +134,9 @@ class RabbitNode:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write_config()
         if not _is_alive(int(self._state.get("epmd_pid", 0))):
-            self._epmd = self._spawn(["epmd", "-address", "127.0.0.1", "-port", str(self._state["epmd"])], "epmd")
+            self._epmd = self._spawn(
+                ["epmd", "-address", "127.0.0.1", "-port", str(self._state["epmd"])], "epmd"
+            )
             self._state["epmd_pid"] = self._epmd.pid
         self._server = self._spawn([str(SERVER)], "server")
         self._state["pid"] = self._server.pid
@@ -242,7 +247,9 @@ class RabbitNode:
             raise BrokerNotReady(detail=f"no answer to {erlang!r}") from error
         answer = done.stdout.decode(errors="replace")
         if done.returncode or not answer.startswith("{ok,"):
-            raise BrokerNotReady(detail=f"{erlang!r} failed: {answer or done.stderr.decode(errors='replace')}")
+            raise BrokerNotReady(
+                detail=f"{erlang!r} failed: {answer or done.stderr.decode(errors='replace')}"
+            )
         return answer.strip()[len("{ok,") : -1].strip()
 
     def create_vhost(self, name: str) -> str:
