@@ -27,17 +27,13 @@ from roger_actors.broker import Consumer as Subscription
 from roger_actors.broker import Delivery, QueueSpec
 from roger_actors.errors import BrokerError, UndecodableJob
 from roger_actors.otp import (
-    ChildSpec,
     Down,
     DynamicSupervisor,
     GenServer,
     NoReply,
     Ok,
     Pid,
-    Ref,
     Reply,
-    Response,
-    Start,
     process,
 )
 from roger_actors.roger import flags, queue
@@ -137,7 +133,9 @@ class Source:
 class Held:
     """A delivery that a Worker has in hand."""
 
-    __slots__ = ("cancelled", "delivery", "header", "since", "source", "stale", "worker")
+    __slots__ = ("delivery", "header", "since", "source", "stale", "worker")
+
+    worker: Pid
 
     def __init__(self, source: Source, delivery: Delivery, header: JobHeader, since: float) -> None:
         self.source = source
@@ -145,8 +143,6 @@ class Held:
         self.header = header
         self.since = since
         self.stale = False
-        self.cancelled = False
-        self.worker: Pid | None = None
 
 
 class State:
@@ -159,7 +155,6 @@ class State:
         self.sources: dict[str, Source] = {}
         self.lane: Source | None = None
         self.held: dict[int, Held] = {}
-        self.starting: dict[Ref, int] = {}
         self.numbers: dict[Pid, int] = {}
         self.running: dict[str, int] = {}
         self.lost: dict[Pid, Held] = {}
@@ -216,8 +211,6 @@ class Consumer(GenServer[State]):
                 _arrived(state, message.source, message.delivery)
             case Finished():
                 return self._finished(state, message)
-            case Response():
-                _worker_started(state, message.ref, message.value)
             case Down():
                 _down(state, message)
             case Reclaimed():
@@ -301,28 +294,13 @@ def _start(state: State, source: Source, delivery: Delivery, header: JobHeader) 
         limit,
         cancelled=header.id in state.cancelled,
     )
-    spec = ChildSpec(id=header.id, start=Start(Worker, assignment), restart="temporary")
-    ref = GenServer.send_request(workers_name(state.partition), ("start_child", spec))
-    state.starting[ref] = state.number
-    state.held[state.number] = Held(source, delivery, header, kernel.clock.monotonic())
+    held = Held(source, delivery, header, kernel.clock.monotonic())
+    state.held[state.number] = held
     state.running[header.id] = state.number
     source.held += 1
-
-
-def _worker_started(state: State, ref: Ref, worker: Any) -> None:
-    number = state.starting.pop(ref, 0)
-    held = state.held.get(number)
-    if held is None:
-        return  # it has finished already
-    if not isinstance(worker, Pid):
-        state.kernel.log.error("partition %s: no worker could be started: %s", state.partition, worker)
-        _let_go(state, number, held)
-        return
-    held.worker = worker
-    state.numbers[worker] = number
-    process.monitor(worker)
-    if held.cancelled:
-        process.send(worker, CancelRun())
+    held.worker = DynamicSupervisor.start_temporary(workers_name(state.partition), Worker, assignment)
+    state.numbers[held.worker] = state.number
+    process.monitor(held.worker)
 
 
 def _finished(state: State, message: Finished) -> Source | None:
@@ -331,8 +309,7 @@ def _finished(state: State, message: Finished) -> Source | None:
         return None
     source, header = held.source, held.header
     state.counts[message.outcome] += 1
-    if held.worker is not None:
-        state.numbers.pop(held.worker, None)
+    state.numbers.pop(held.worker, None)
     if state.running.get(header.id) == message.number:
         del state.running[header.id]
     if message.outcome == "cancelled":
@@ -372,29 +349,22 @@ def _measure(source: Source, message: Finished) -> None:
 
 def _down(state: State, down: Down) -> None:
     """A Worker died before it had finished: give its delivery back once nothing of it runs."""
-    number = state.starting.pop(down.ref, 0) or state.numbers.pop(down.process, 0)
-    held = state.held.get(number)
-    if held is None:
-        return
-    if held.worker is None:
-        _let_go(state, number, held)
-        return
-    del state.held[number]
-    state.lost[held.worker] = held
-    process.send(POOL, Reclaim(held.worker, process.self()))
+    held = state.held.pop(state.numbers.pop(down.process, 0), None)
+    if held is not None:
+        state.lost[held.worker] = held
+        process.send(POOL, Reclaim(held.worker, process.self()))
 
 
 def _give_back(state: State, worker: Pid) -> None:
     held = state.lost.pop(worker, None)
     if held is not None:
-        _let_go(state, 0, held)
+        _let_go(state, held)
 
 
-def _let_go(state: State, number: int, held: Held) -> None:
+def _let_go(state: State, held: Held) -> None:
     """Return a delivery whose job does not run to its queue."""
     source, header = held.source, held.header
-    state.held.pop(number, None)
-    if state.running.get(header.id, number) not in state.held:
+    if state.running.get(header.id) not in state.held:
         state.running.pop(header.id, None)
     if not held.stale:
         source.held -= 1
@@ -565,7 +535,7 @@ async def _align(state: State) -> None:
     """Consume what is to be consumed; a paused queue is not even subscribed to."""
     await asyncio.gather(*[_align_source(state, source) for source in _all_sources(state)])
     for held in state.held.values():
-        if held.worker is not None and (state.quiet or held.header.queue_type in state.paused):
+        if state.quiet or held.header.queue_type in state.paused:
             process.send(held.worker, GiveBack())
     held_back, state.held_back = state.held_back, []
     for delivery, header in held_back:
@@ -603,9 +573,7 @@ def _cancel(state: State, job_id: str) -> str:
     state.cancelled.add(job_id)
     held = state.held.get(state.running.get(job_id, 0))
     if held is not None:
-        held.cancelled = True
-        if held.worker is not None:
-            process.send(held.worker, CancelRun())
+        process.send(held.worker, CancelRun())
         return "running"
     for waiting in state.keys.values():
         for delivery, header in waiting:

@@ -216,7 +216,7 @@ async def _check_key(run: Run) -> Any:
 
 async def _failed(run: Run) -> Any:
     """The attempt failed where it ran, and its hook was called there: retry, bury or let go."""
-    given, header = run.given, run.given.header
+    header = run.given.header
     if not header.retryable:
         run.outcome = "failed"
         return _after_hook(run, "on_error")

@@ -17,7 +17,7 @@ from roger_actors.errors import NoProcess, RogerActorsError
 from roger_actors.otp import DynamicSupervisor, GenServer, Ok, Pid, Reply, host_child, process, wire
 from roger_actors.otp import reason as reasons
 from roger_actors.roger.kernel import POOL, Kernel
-from roger_actors.transport import ROOT
+from roger_actors.transport import ROOT, HostId
 
 SUPERVISOR = "worker_hosts"
 STARTER = "worker_hosts_starter"
@@ -86,7 +86,7 @@ async def _start(args: bytes) -> Pid:
 
 
 async def _end(host: int) -> None:
-    await DynamicSupervisor.terminate_child(SUPERVISOR, Pid(process.self().node, host, 0))
+    await DynamicSupervisor.terminate_child(SUPERVISOR, Pid(process.self().node, HostId(host), 0))
 
 
 async def _end_all() -> int:
@@ -147,7 +147,7 @@ async def start_host(kernel: Kernel, pool: Pid) -> None:
     except RogerActorsError as error:
         word, value = "error", str(error)
     if word == "ok":
-        process.send(pool, Started(Pid(kernel.node, value, 0)))
+        process.send(pool, Started(Pid(kernel.node, HostId(value), 0)))
     else:
         process.send(pool, NotStarted(value))
 

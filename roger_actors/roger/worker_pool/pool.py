@@ -363,7 +363,7 @@ def _forked(state: PoolState, host: Pid) -> None:
 
 
 def _take_host(state: PoolState, ready: Ready) -> None:
-    pid = Pid(process.self().node, ready.host, 0)
+    pid = Pid(process.self().node, HostId(ready.host), 0)
     if ready.host in state.forked:
         state.forked.discard(ready.host)
     elif state.replacements:
