@@ -31,6 +31,9 @@ from roger_actors.errors import BrokerError
 
 QueueKind = Literal["quorum", "classic"]
 
+MAX_DELAY = 366 * 86400.0
+"""Seconds: the longest `Message.delay`."""
+
 QUARANTINE = "roger.quarantine"
 """The queue of messages that have nowhere to go; behind the prefix like every other."""
 
@@ -74,6 +77,17 @@ class Message(NamedTuple):
     delay: float = 0.0
     reply_to: str = ""
     correlation_id: str = ""
+
+
+def check_delay(message: Message) -> None:
+    """See that a message's delay is one that can be kept.
+
+    Raises:
+        ValueError: It is longer than `MAX_DELAY`, or no number.
+    """
+    if message.delay and not message.delay <= MAX_DELAY:
+        detail = f"a delay of {message.delay} s is not between 0 and {MAX_DELAY:.0f} s"
+        raise ValueError(detail)
 
 
 class Delivery(NamedTuple):
@@ -281,6 +295,7 @@ class Broker(Protocol):
             timeout: Seconds until the future fails with `PublishUnconfirmed`.
 
         Raises:
+            ValueError: (at once) the delay is over `MAX_DELAY`.
             Unroutable: (in the future) the queue does not exist.
             PublishUnconfirmed: (in the future) no confirm in time.
         """

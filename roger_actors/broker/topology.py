@@ -19,11 +19,10 @@ from collections.abc import Mapping
 
 import attrs
 
-from roger_actors.broker.base import QUARANTINE, QueueSpec
+from roger_actors.broker.base import MAX_DELAY, QUARANTINE, QueueSpec
 
 RESOLUTION = 0.25
 """Seconds: the waiting time of level 0; delays are rounded up to multiples of it."""
-MAX_DELAY = 366 * 86400.0
 # A queue's TTL must fit 32 bits of milliseconds: 2**24 quarters of a second are 48.5 days, so the last
 # level stands several times.
 TOP = 24

@@ -56,6 +56,12 @@ class AmqpBroker:
         self._prefix, self._name = prefix, name
         self._parameters = read_url(url, name)
         self._address = address_of(self._parameters)
+        self._publishing = Link(self._parameters, self._publishing_up, self._publishing_down)
+        self._consuming = Link(self._parameters, self._consuming_up, self._consuming_down)
+        self._control = Control(self._consuming, self._address)
+        self._publisher = Publisher(self._publishing, self._prefix, self._address, self._prepare_delays)
+        self._publishing.on_unblocked = self._publisher.pump_again
+        self._tables = AmqpTables(self)
         self._specs: dict[str, QueueSpec] = {}
         self._consumers: list[AmqpConsumer] = []
         self._topics: dict[str, list[Callable[[bytes], None]]] = {}
@@ -91,12 +97,6 @@ class AmqpBroker:
         Raises:
             ConnectionFailed: Refused, wrong password, unknown vhost, no answer in time; says which.
         """
-        self._publishing = Link(self._parameters, self._publishing_up, self._publishing_down)
-        self._consuming = Link(self._parameters, self._consuming_up, self._consuming_down)
-        self._control = Control(self._consuming, self._address)
-        self._publisher = Publisher(self._publishing, self._prefix, self._address, self._prepare_delays)
-        self._publishing.on_unblocked = self._publisher.pump_again
-        self._tables = AmqpTables(self)
         self._is_open = True
         try:
             async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:

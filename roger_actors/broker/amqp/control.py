@@ -20,6 +20,7 @@ from roger_actors.errors import ChannelClosed, ConnectionLost
 
 CHANNELS = 8
 SECONDS = 30.0
+CLOSE_SECONDS = 2.0
 T = TypeVar("T")
 
 
@@ -143,9 +144,9 @@ class Channel:
             self._channel.close()
 
     async def finish(self) -> None:
-        """Close it and wait until the broker has confirmed that."""
+        """Close it and wait until the broker has confirmed that; `TimeoutError` after some seconds."""
         self.close()
-        await asyncio.wait_for(asyncio.shield(self.closed), SECONDS)
+        await asyncio.wait_for(asyncio.shield(self.closed), CLOSE_SECONDS)
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:
@@ -178,6 +179,8 @@ class Control:
             ChannelClosed: The broker refused it.
             ConnectionLost: No answer for 30 s.
         """
+        if self._link.is_closed:
+            raise ConnectionLost(broker=self._broker, detail="it is not open in this process")
         try:
             async with asyncio.timeout(SECONDS), self._slots:
                 while True:

@@ -131,6 +131,7 @@ class Link:
         self._up = asyncio.Event()
         self.connection: SwiftConnection | None = None
         self.is_blocked = False
+        self.is_closed = False
 
     async def open(self) -> None:
         """Open the connection once; from then on it is kept open.
@@ -161,6 +162,7 @@ class Link:
 
     async def close(self) -> None:
         """Close for good. Idempotent."""
+        self.is_closed = True
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()

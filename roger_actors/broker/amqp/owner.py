@@ -98,11 +98,14 @@ class Owner:
     ) -> None:
         self._broker = broker
         self._on_elected, self._on_deposed = on_elected, on_deposed
-        self._loop = asyncio.get_running_loop()
         self._consumer: Consumer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_standing_anew = False
         self._clear()
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
 
     def _clear(self) -> None:
         self._epoch = ""

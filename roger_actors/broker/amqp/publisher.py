@@ -17,7 +17,7 @@ from roger_actors.broker.amqp import wire
 from roger_actors.broker.amqp.connection import SwiftConnection
 from roger_actors.broker.amqp.control import Channel
 from roger_actors.broker.amqp.link import Link
-from roger_actors.broker.base import Message
+from roger_actors.broker.base import Message, check_delay
 from roger_actors.broker.topology import levels_for
 from roger_actors.errors import BrokerError, ChannelClosed, PublishUnconfirmed, Unroutable
 
@@ -96,7 +96,6 @@ class Publisher:
         self._link, self._prefix, self._broker = link, prefix, broker
         self._prepare_delays = prepare_delays
         self._delays: asyncio.Future[None] | None = None
-        self._loop = asyncio.get_running_loop()
         self._channel: Channel | None = None
         self._backlog: deque[_Entry] = deque()
         self._pending: dict[int, _Entry] = {}
@@ -106,10 +105,15 @@ class Publisher:
         self._batches: dict[_Batch, list[_Entry]] = {}
         self._methods: dict[tuple[str | None, str], bytes] = {}
         self._is_scheduled = False
+        self._closed: BrokerError | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._return: tuple[str, str] | None = None
         self._return_content: wire.Content | None = None
         self._return_body: list[bytes] = []
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
 
     # -- what callers do
 
@@ -141,6 +145,7 @@ class Publisher:
         return self._follow(_Entry(message, exchange), timeout)
 
     def _follow(self, entry: _Entry, timeout: float) -> asyncio.Future[None]:
+        check_delay(entry.message)
         entry.future = self._loop.create_future()
         entry.seconds, entry.deadline = timeout, self._loop.time() + timeout
         self._singles[entry] = None
@@ -155,6 +160,7 @@ class Publisher:
         batch = _Batch(len(messages), self._loop.create_future(), timeout)
         entries = []
         for index, message in enumerate(messages):
+            check_delay(message)
             entry = _Entry(message, None)
             entry.batch, entry.index = batch, index
             entries.append(entry)
@@ -169,6 +175,9 @@ class Publisher:
                 entry.is_over = True
 
     def _accept(self, entry: _Entry) -> None:
+        if self._closed is not None:
+            entry.finish(self._closed)
+            return
         if entry.message.delay > 0 and not self._has_delays():
             assert self._delays is not None
             self._delays.add_done_callback(lambda done: self._accept_later(entry, done))
@@ -237,7 +246,8 @@ class Publisher:
             connection.cut()
 
     def close(self, error: BrokerError) -> None:
-        """Fail whatever waits."""
+        """Fail whatever waits, and whatever is published from now on."""
+        self._closed = error
         self.on_down()
         if self._sweeper is not None:
             self._sweeper.cancel()

@@ -92,7 +92,6 @@ class AmqpTables:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._loop = asyncio.get_running_loop()
         self._identity = secrets.token_hex(6)
         self._numbers = itertools.count()
         self._pending: dict[str, _Pending] = {}
@@ -102,6 +101,10 @@ class AmqpTables:
         self._replies: AmqpConsumer | None = None
         self._starting: asyncio.Task[None] | None = None
         self._taking: asyncio.Task[None] | None = None
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
 
     # -- what callers do
 

@@ -18,6 +18,7 @@ from roger_actors.broker.base import (
     Message,
     QueueCounts,
     QueueSpec,
+    check_delay,
 )
 from roger_actors.errors import BrokerError, TopologyMismatch, Unroutable
 
@@ -40,7 +41,12 @@ def read_properties(packed: bytes | None) -> Properties:
 
 
 def prepare(message: Message, prefix: str) -> Prepared:
-    """Return a message as it goes into the file; on the loop, so that a bad one harms its caller only."""
+    """Return a message as it goes into the file; on the loop, so that a bad one harms its caller only.
+
+    Raises:
+        ValueError: Its delay is over the limit.
+    """
+    check_delay(message)
     packed = None
     if message.partition or message.headers or message.reply_to or message.correlation_id:
         packed = _encode((message.partition, message.headers, message.reply_to, message.correlation_id))
