@@ -171,9 +171,11 @@ async def _lifted(
     """Give what arrives, until as much as was counted has come and nothing follows.
 
     A count is no promise: somebody else may take some, and what somebody has just put back is
-    counted a moment later.
+    counted a moment later. What was given already and comes again, put aside anew, is left: a job
+    that fails as soon as it is requeued would be requeued for ever.
     """
     given = 0
+    last: dict[str, float] = {}
     while given < LOOK_AT_MOST:
         try:
             delivery = await asyncio.wait_for(arrived.get(), COUNTED if given < expected else UNCOUNTED)
@@ -182,4 +184,7 @@ async def _lifted(
         if delivery is None or consumer is None:
             return
         given += 1
-        yield Shelved.from_delivery(delivery), functools.partial(consumer.ack, delivery)
+        shelved = Shelved.from_delivery(delivery)
+        if shelved.at > last.setdefault(shelved.message_id, shelved.at):
+            continue
+        yield shelved, functools.partial(consumer.ack, delivery)

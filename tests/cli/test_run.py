@@ -148,9 +148,9 @@ def test_info_shows_queues_and_running_jobs(cli, node, project):
 
 def test_a_paused_queue_is_shown_as_paused_until_it_is_resumed(cli, node):
     assert cli("pause", "acme", "default").out == "worker-1: paused acme default\n"
-    assert "paused" in cli("info").out
+    assert "  paused" in cli("info").out
     assert cli("resume", "acme", "default").out == "worker-1: resumed acme default\n"
-    assert "paused" not in cli("info").out
+    assert "  paused" not in cli("info").out
 
 
 def test_a_buried_job_is_listed_shown_requeued_and_deleted(cli, node, project):
