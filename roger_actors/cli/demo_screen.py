@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from types import TracebackType
 from typing import Final, Self
 
 import attrs
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from roger_actors.cli.live_tree import live
 from roger_actors.cli.output import clean, print_table, stdout
-from roger_actors.cli.tree_drawing import draw
+from roger_actors.cli.tree_drawing import draw, running
 from roger_actors.demo.checker import Counts
+from roger_actors.demo.log import Entry
 from roger_actors.demo.run import Outcome, Progress, Settings
 
 BAR: Final = 32
 """Columns of a progress bar."""
 FAULTS_SHOWN: Final = 20
 """Faults that are listed before the rest is only counted."""
+_ENDED_ELSEWHERE: Final = ("signal", "status", "timeout")
+_STYLES: Final = {"failed": "yellow", "buried": "red", "cancelled": "magenta"}
 _COLUMNS: Final = (
     *("tenant", "enqueued#", "refused#", "done#", "retried#"),
     *("failed#", "cancelled#", "buried#", "lost#"),
@@ -73,8 +77,8 @@ class Screen:
         if progress.phase != self._phase:
             self._phase = progress.phase
             self._say(progress.elapsed, Text(progress.phase, "bold"))
-        for line in progress.news:
-            self._say(progress.elapsed, Text(clean(line)))
+        for entry in progress.news:
+            self._say(progress.elapsed, _event(entry))
         if self._live is not None:
             self._live.update(_bars(progress))
 
@@ -83,6 +87,19 @@ class Screen:
         text = Text(f"{elapsed:5.1f} s  ", "dim").append_text(line)
         is_terminal = self._console.is_terminal
         self._console.print(text, no_wrap=True, overflow="ellipsis" if is_terminal else "ignore")
+
+
+def _event(entry: Entry) -> Text:
+    """Return a line about something that a job did not survive."""
+    why = entry.detail
+    if entry.kind in _ENDED_ELSEWHERE:
+        why = re.sub(r"^job \S+ |did not end by itself: its worker host ", "", why)
+    return Text.assemble(
+        (f"{entry.partition:<7} ", "bold"),
+        f"{entry.name:<13}",
+        (f"{entry.what:<10}", _STYLES.get(entry.what, "")),
+        (clean(why), "dim"),
+    )
 
 
 def _bars(progress: Progress) -> Group:
@@ -103,14 +120,29 @@ def print_outcome(outcome: Outcome) -> None:
     """Print the supervision tree, the table, and what the checker says."""
     console = stdout()
     console.print()
-    draw(live("demo", outcome.tree))
+    draw(running("demo", outcome.tree))
     console.print()
-    rows = [(tenant, *attrs.astuple(counts)) for tenant, counts in sorted(outcome.verdict.tenants.items())]
-    print_table(_COLUMNS, rows, "nothing was enqueued")
+    _print_tenants(console, outcome)
     for line in _lines(outcome):
         console.print(line)
     if outcome.node_log:
         _print_node_log(console, outcome.node_log)
+
+
+def _print_tenants(console: Console, outcome: Outcome) -> None:
+    rows = [(tenant, *attrs.astuple(counts)) for tenant, counts in sorted(outcome.verdict.tenants.items())]
+    if not console.is_terminal:
+        print_table(_COLUMNS, rows, "nothing was enqueued")
+        return
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, header_style="bold")
+    for column in _COLUMNS:
+        table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left")
+    for row in rows:
+        *figures, lost = row
+        table.add_row(
+            *(str(figure) for figure in figures), Text(str(lost), "bold red" if lost else "bold green")
+        )
+    console.print(table)
 
 
 def _lines(outcome: Outcome) -> list[Text]:
@@ -120,9 +152,7 @@ def _lines(outcome: Outcome) -> list[Text]:
         _line(lost == 0, f"{lost} lost; decided by two logs, the enqueuer's and the jobs', not by the node"),
         *(_line(False, f"{fault.job} {fault.what}".strip()) for fault in verdict.faults[:FAULTS_SHOWN]),
         *_more(len(verdict.faults) - FAULTS_SHOWN),
-        _line(True, f"{len(verdict.again)} ran twice")
-        if not verdict.again
-        else _line(True, f"{len(verdict.again)} ran twice, as documented"),
+        _line(True, f"{len(verdict.again)} ran twice" + (", as the docs allow" if verdict.again else "")),
         _tampering(outcome),
         *(_line(False, f"not noticed: a line {each.what!r} {each.how}") for each in outcome.unnoticed),
         *([] if outcome.cancelled_after is None else [_cancel(outcome.cancelled_after)]),

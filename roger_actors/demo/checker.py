@@ -1,0 +1,329 @@
+"""From the two logs to a verdict: what became of every job, and what should not have happened.
+
+A job is *lost* when its enqueue was accepted and nothing tells of its end: not done, not failed for
+good, not cancelled, and not on the shelf of buried jobs. Besides it is checked that jobs of one
+execution key never overlap and begin in the order of their enqueues, that a queue key is never held
+by two jobs and refuses only while it is held, that a job runs twice only where the docs allow it,
+and that nothing of a killed process goes on.
+
+Everything here is pure: logs in, verdict out. Counters of the node are never asked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+import attrs
+
+from roger_actors.demo.history import SECOND, History, Run, deaths, histories, outlived
+from roger_actors.demo.log import Entry
+
+RELEASED_WITHIN: Final = 5 * SECOND
+"""Nanoseconds after a job's end in which its queue key may still refuse."""
+
+
+@attrs.define
+class Counts:
+    """One tenant's line of the table; every figure is a number of jobs but `refused` and `retried`.
+
+    Attributes:
+        enqueued: Accepted, those whose enqueue failed but which ran all the same included.
+        refused: Enqueues refused as duplicates.
+        done: Ran to their end.
+        retried: Attempts that failed and were run again.
+        failed: Failed for good, without being buried.
+        cancelled: Cancelled.
+        buried: On the shelf of buried jobs.
+        lost: Accepted, and nothing of the above.
+    """
+
+    enqueued: int = 0
+    refused: int = 0
+    done: int = 0
+    retried: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    buried: int = 0
+    lost: int = 0
+
+
+@attrs.frozen
+class Fault:
+    """Something that should not have happened. Attributes: `job` (an id, or empty), `what`."""
+
+    job: str
+    what: str
+
+
+@attrs.frozen
+class Verdict:
+    """What the logs say.
+
+    Attributes:
+        tenants: The table.
+        faults: What should not have happened, lost jobs included; empty when all is well.
+        again: Jobs that ran more than once, as the docs allow, and why.
+    """
+
+    tenants: dict[str, Counts]
+    faults: list[Fault]
+    again: dict[str, str]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing went wrong."""
+        return not self.faults
+
+    @property
+    def lost(self) -> int:
+        """Jobs lost in all tenants."""
+        return sum(counts.lost for counts in self.tenants.values())
+
+
+@attrs.define
+class Intake:
+    """What the enqueuer's log says of one job.
+
+    Attributes:
+        intent: The first line about it, with all that is known of the job.
+        fate: The last outcome: `accepted`, `refused` or `unknown`; empty while there is none.
+        at: When that was.
+        tries: Intents.
+        is_open: Whether an intent has no outcome yet.
+        cancels: How often it was cancelled while it ran.
+        faults: What should not stand in the log.
+    """
+
+    intent: Entry
+    fate: str = ""
+    at: int = 0
+    tries: int = 0
+    is_open: bool = False
+    cancels: int = 0
+    faults: list[str] = attrs.field(factory=list)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it was enqueued by one try that returned."""
+        return self.fate == "accepted" and self.tries == 1
+
+
+def check(
+    enqueued: Sequence[Entry], jobs: Sequence[Entry], buried: Mapping[str, Collection[str]] | None = None
+) -> Verdict:
+    """Return the verdict.
+
+    Args:
+        enqueued: The enqueuer's log.
+        jobs: The log of jobs and hooks.
+        buried: Ids on the shelf of buried jobs, by tenant; None while it has not been looked at.
+    """
+    kills = [entry for entry in enqueued if entry.what == "killed"]
+    intakes, strays = _intakes(enqueued, kills)
+    told = histories(
+        jobs,
+        kills,
+        {job: intake.intent.retryable for job, intake in intakes.items()},
+        {job: "its enqueue failed and was tried again" for job, each in intakes.items() if each.tries > 1},
+    )
+    shelf = None if buried is None else {job for ids in buried.values() for job in ids}
+    verdict = Verdict({}, strays, {})
+    for job in [*intakes, *(job for job in told if job not in intakes)]:
+        _judge(verdict, job, intakes.get(job), told.get(job), shelf)
+    runs = [run for history in told.values() for run in history.runs]
+    verdict.faults.extend(_overlaps(runs, intakes))
+    verdict.faults.extend(_disorder(runs, intakes))
+    verdict.faults.extend(_key_clashes(intakes, told, kills))
+    verdict.faults.extend(Fault("", what) for what in outlived(jobs, kills))
+    if not kills:
+        verdict.faults.extend(_untold_deaths(jobs, told))
+    return verdict
+
+
+def _untold_deaths(jobs: Sequence[Entry], told: Mapping[str, History]) -> Iterable[Fault]:
+    """Give a fault unless the death of every worker host was told as one job's end."""
+    died, ends = len(deaths(jobs)), sum(history.told for history in told.values())
+    if died != ends:
+        yield Fault("", f"{died} worker hosts died in a job, but {ends} such ends were told")
+
+
+# -- the enqueuer's log ---------------------------------------------------------------------------
+
+
+def _intakes(enqueued: Iterable[Entry], kills: Sequence[Entry]) -> tuple[dict[str, Intake], list[Fault]]:
+    intakes: dict[str, Intake] = {}
+    strays = []
+    for entry in enqueued:
+        if entry.what == "intent":
+            _intend(intakes.setdefault(entry.job, Intake(entry)), entry, kills)
+        elif entry.what != "killed" and entry.job not in intakes:
+            strays.append(Fault(entry.job, f"{entry.what} without an intent"))
+        elif entry.what != "killed":
+            _conclude(intakes[entry.job], entry)
+    for intake in intakes.values():
+        if intake.is_open and not _was_cut_off(intake.intent, kills):
+            intake.faults.append("an enqueue without an outcome")
+    return intakes, strays
+
+
+def _intend(intake: Intake, entry: Entry, kills: Sequence[Entry]) -> None:
+    if intake.is_open and not _was_cut_off(intake.intent, kills):
+        intake.faults.append("a second intent before the outcome of the first")
+    if intake.fate in ("accepted", "refused"):
+        intake.faults.append(f"enqueued again after it was {intake.fate}")
+    intake.tries += 1
+    intake.is_open = True
+
+
+def _conclude(intake: Intake, entry: Entry) -> None:
+    if entry.what == "cancel":
+        intake.cancels += 1
+        return
+    if not intake.is_open:
+        intake.faults.append(f"{entry.what} a second time")
+    intake.fate, intake.at, intake.is_open = entry.what, entry.at, False
+
+
+def _was_cut_off(intent: Entry, kills: Sequence[Entry]) -> bool:
+    """Whether the enqueuing process was killed between intent and outcome."""
+    return any(intent.pid == kill.pid and kill.at > intent.at for kill in kills)
+
+
+# -- one job --------------------------------------------------------------------------------------
+
+
+def _judge(
+    verdict: Verdict, job: str, intake: Intake | None, history: History | None, shelf: set[str] | None
+) -> None:
+    """Count one job in its tenant's line, and note what is wrong with it."""
+    faults = [
+        *(intake.faults if intake else ["ran, but nobody enqueued it"]),
+        *(history.faults if history else ()),
+    ]
+    if history is not None and history.again:
+        verdict.again[job] = history.again[0]
+    if intake is not None:
+        counts = verdict.tenants.setdefault(intake.intent.partition, Counts())
+        faults += _count(counts, job, intake, history, shelf)
+    verdict.faults.extend(Fault(job, what) for what in faults)
+
+
+def _count(
+    counts: Counts, job: str, intake: Intake, history: History | None, shelf: set[str] | None
+) -> list[str]:
+    counts.refused += intake.fate == "refused"
+    if history is not None:
+        counts.retried += history.failures
+    if intake.fate == "refused":
+        return ["ran although its enqueue was refused"] if history is not None else []
+    if intake.fate != "accepted" and history is None:
+        return []  # the enqueue raised, and it was not taken
+    counts.enqueued += 1
+    ends = _ends(job, history, shelf)
+    for end in ends[:1]:
+        setattr(counts, end, getattr(counts, end) + 1)
+    if not ends:
+        counts.lost += 1
+        return ["lost: it was accepted, and nothing tells of its end"]
+    return [*_cancel_faults(intake, history), *_shelf_faults(job, ends, history, shelf)]
+
+
+def _ends(job: str, history: History | None, shelf: set[str] | None) -> list[str]:
+    told = list(history.ends) if history is not None else []
+    if shelf is not None:
+        told = [end for end in told if end != "buried" or job in shelf]
+        if job in shelf and "buried" not in told:
+            told.append("buried")
+    return told
+
+
+def _cancel_faults(intake: Intake, history: History | None) -> list[str]:
+    told = history is not None and "cancelled" in history.ends
+    faults = ["cancelled a second time"] if intake.cancels > 1 else []
+    if told and not intake.cancels:
+        faults.append("told as cancelled, but nobody asked for it")
+    if intake.cancels and (history is None or not history.runs):
+        faults.append("cancelled while it ran, but it never began")
+    return faults
+
+
+def _shelf_faults(job: str, ends: list[str], history: History | None, shelf: set[str] | None) -> list[str]:
+    if shelf is None or history is None or history.again:
+        return []
+    told = "buried" in history.ends
+    if told == (job in shelf):
+        return []
+    return ["told as buried, but not on the shelf" if told else f"on the shelf, but told as {ends[0]}"]
+
+
+# -- keys -----------------------------------------------------------------------------------------
+
+
+def _by_execution_key(runs: Iterable[Run], intakes: Mapping[str, Intake]) -> dict[tuple[str, str], list[Run]]:
+    found: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        intent = intakes[run.job].intent if run.job in intakes else None
+        if intent is not None and intent.execution_key is not None:
+            found[intent.partition, intent.execution_key].append(run)
+    return {key: sorted(each, key=lambda run: run.begun) for key, each in found.items()}
+
+
+def _overlaps(runs: Iterable[Run], intakes: Mapping[str, Intake]) -> Iterable[Fault]:
+    for (_, key), each in _by_execution_key(runs, intakes).items():
+        for first, second in pairwise(each):
+            if first.ended is None or second.begun < first.ended:
+                yield Fault(second.job, f"ran at the same time as {first.job}, both of execution key {key!r}")
+
+
+def _disorder(runs: Iterable[Run], intakes: Mapping[str, Intake]) -> Iterable[Fault]:
+    """Give the jobs of an execution key that began before one enqueued earlier."""
+    place = {job: number for number, job in enumerate(intakes)}
+    for (_, key), each in _by_execution_key(runs, intakes).items():
+        first_runs = {run.job: run for run in reversed(each)}.values()
+        began = sorted((run for run in first_runs if intakes[run.job].is_certain), key=lambda run: run.begun)
+        for first, second in pairwise(began):
+            if place[second.job] < place[first.job] and intakes[second.job].at < intakes[first.job].at:
+                yield Fault(
+                    first.job, f"began before {second.job}, enqueued earlier, of execution key {key!r}"
+                )
+
+
+def _key_clashes(
+    intakes: Mapping[str, Intake], told: Mapping[str, History], kills: Sequence[Entry]
+) -> Iterable[Fault]:
+    keyed: dict[tuple[str, str], list[Intake]] = defaultdict(list)
+    for intake in intakes.values():
+        if intake.intent.queue_key is not None:
+            keyed[intake.intent.partition, intake.intent.queue_key].append(intake)
+    for (_, key), each in keyed.items():
+        for intake in each:
+            others = [other for other in each if other is not intake]
+            if intake.fate == "accepted":
+                yield from _held_twice(key, intake, others, told)
+            elif intake.fate == "refused" and not any(_held(other, intake, told, kills) for other in others):
+                yield Fault(intake.intent.job, f"refused although nobody held queue key {key!r}")
+
+
+def _held_twice(
+    key: str, intake: Intake, others: Iterable[Intake], told: Mapping[str, History]
+) -> Iterable[Fault]:
+    for other in others:
+        if other.fate != "accepted" or other.at > intake.at:
+            continue
+        history = told.get(other.intent.job)
+        ended = history.ended if history is not None else None
+        if ended is None or ended > intake.at:
+            yield Fault(intake.intent.job, f"accepted while {other.intent.job} held queue key {key!r}")
+
+
+def _held(other: Intake, refused: Intake, told: Mapping[str, History], kills: Sequence[Entry]) -> bool:
+    """Whether another job may have held the key when an enqueue was refused."""
+    if other.fate == "refused" or other.intent.at > refused.at:
+        return False
+    history = told.get(other.intent.job)
+    ended = history.ended if history is not None else None
+    since = refused.intent.at - RELEASED_WITHIN
+    return ended is None or ended > since or any(kill.at > ended for kill in kills)

@@ -1,0 +1,273 @@
+"""What the lines of one job may be, one after another.
+
+Without a kill a job's history is strict: every attempt begins once and ends once, the next one begins
+only after a failure that is retried, and nothing follows its last end. A kill of the node loosens it
+for the jobs that it hit, and only for those: one that was running, or had ended so shortly before
+that its acknowledgement may not have reached the broker, may run again (at least once, as the docs
+say). So does the death of a worker host, for a job that ended on it a moment before, or had just begun
+when another was taken for the one to blame. Every other second run is a fault.
+
+Everything here is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from roger_actors.demo.log import Entry
+
+SECOND: Final = 1_000_000_000
+ENDED_WITH_ITS_HOST: Final = frozenset({"signal", "status"})
+"""Kinds of failure after which the same attempt runs again, because the job is not to blame yet."""
+UNREPORTED: Final = SECOND // 2
+"""Nanoseconds before a worker host's death in which an end may not have been reported."""
+
+
+@attrs.frozen
+class Run:
+    """One run of a job.
+
+    Attributes:
+        job: Its id.
+        attempt: Which.
+        pid: The worker host that ran it.
+        begun: When, in nanoseconds.
+        ended: When its end was told, or a kill ended it; None while it runs.
+    """
+
+    job: str
+    attempt: int
+    pid: int
+    begun: int
+    ended: int | None = None
+
+
+@attrs.define
+class History:
+    """What became of one job, built line by line.
+
+    Attributes:
+        retryable: Whether the job is retried.
+        deaths: Worker hosts that died, each with the moment of its last line, a `begun`.
+        runs: Every run, in order of beginning.
+        faults: What should not have happened.
+        again: Why it was rightly run more than once; empty if it was not.
+        ends: The last ends that were told: `done`, `failed`, `cancelled`, `buried`.
+        failures: Attempts that failed and were retried.
+        ended: When the first last end was told.
+        told: Deaths of worker hosts that were told as this job's end.
+    """
+
+    retryable: bool
+    deaths: Mapping[int, int] = attrs.field(factory=dict)
+    runs: list[Run] = attrs.field(factory=list)
+    faults: list[str] = attrs.field(factory=list)
+    again: list[str] = attrs.field(factory=list)
+    ends: list[str] = attrs.field(factory=list)
+    failures: int = 0
+    ended: int | None = None
+    told: int = 0
+    _expected: int = 0
+    _untold: int = 0
+    _loose: str = ""
+    _last: Entry | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the job has left for good."""
+        return bool(self.ends)
+
+    def loosen(self, why: str) -> None:
+        """Allow the job to run more than once from now on."""
+        self._loose = self._loose or why
+
+    def take(self, entry: Entry) -> None:
+        """Take the next line."""
+        if entry.what == "begun":
+            self._begin(entry)
+        else:
+            self._end(entry)
+        self._last = entry
+
+    def kill(self, entry: Entry) -> None:
+        """Take note that the node was killed: end what ran, and allow it another run.
+
+        A worker host that is killed alone is told as a failure of its job, by a hook: nothing to do.
+        """
+        if entry.pid != 0:
+            return
+        hit = [run for run in self.runs if run.ended is None]
+        for run in hit:
+            self._close(run, entry.at)
+        if hit:
+            self.loosen("it ran when the node was killed")
+        elif self._last is not None and entry.at - self._last.at <= entry.grace * SECOND:
+            self.loosen("it ended just before the node was killed")
+
+    def finish(self) -> None:
+        """Take note that no line follows."""
+        if self._untold:
+            self.again.append("another job was taken for the one that ended its worker host")
+
+    def _begin(self, entry: Entry) -> None:
+        if not self._follows_death(entry):
+            running = any(run.ended is None for run in self.runs)
+            if running or self.has_ended or entry.attempt != self._expected:
+                why = _why_not(entry, running=running, ended=self.has_ended, expected=self._expected)
+                self._again(why, entry)
+            elif self._loose and any(run.attempt == entry.attempt for run in self.runs):
+                self.again.append(self._loose)
+        self.runs.append(Run(entry.job, entry.attempt, entry.pid, entry.at))
+
+    def _follows_death(self, entry: Entry) -> bool:
+        """Whether the job begins elsewhere because its worker host died; that may be told later."""
+        gone = [
+            run
+            for run in self.runs
+            if run.ended is None and run.pid != entry.pid and self.deaths.get(run.pid) == run.begun
+        ]
+        for run in gone:
+            self._close(run, entry.at)
+            self._untold += 1
+        if not gone or entry.attempt - gone[-1].attempt not in (0, 1):
+            return False
+        self._expected = entry.attempt
+        return not any(run.ended is None for run in self.runs)
+
+    def _again(self, what: str, entry: Entry) -> None:
+        if self._died_unreported(entry):
+            self.loosen("its worker host died before its end was reported")
+        if self._loose:
+            self.again.append(self._loose)
+        else:
+            self.faults.append(what)
+
+    def _died_unreported(self, entry: Entry) -> bool:
+        """Whether the last line is of a worker host that died at once, and this one is another's."""
+        last = self._last
+        died = self.deaths.get(last.pid) if last is not None else None
+        return (
+            last is not None
+            and died is not None
+            and last.pid != entry.pid
+            and last.what != "begun"
+            and any(run.pid == last.pid for run in self.runs)
+            and died - last.at <= UNREPORTED
+        )
+
+    def _end(self, entry: Entry) -> None:
+        run = self._run_of(entry)
+        is_told = _is_told_elsewhere(entry)
+        if run is not None:
+            self._close(run, entry.at)
+        elif is_told and self._untold:
+            self._untold -= 1
+        elif not is_told:
+            self.faults.append(_not_running(entry))
+        elif entry.what != "cancelled" or self.has_ended:
+            self._again(_not_running(entry), entry)
+        else:
+            is_told = False  # it never ran, and no host ended with it
+        self.told += is_told
+        if entry.what != "failed" or self._is_final(entry):
+            self.ends.append(entry.what)
+            self.ended = self.ended or entry.at
+        else:
+            self.failures += 1
+            following = entry.attempt + (entry.kind not in ENDED_WITH_ITS_HOST)
+            self._expected = max(self._expected, following)
+
+    def _is_final(self, entry: Entry) -> bool:
+        return not self.retryable and entry.kind not in ENDED_WITH_ITS_HOST
+
+    def _run_of(self, entry: Entry) -> Run | None:
+        """Return the run that a line ends: by its own process, or by a hook's elsewhere."""
+        running = [run for run in self.runs if run.ended is None and run.attempt == entry.attempt]
+        own = [run for run in running if run.pid == entry.pid]
+        return next(iter(own or (running if _is_told_elsewhere(entry) else [])), None)
+
+    def _close(self, run: Run, at: int) -> None:
+        self.runs[self.runs.index(run)] = attrs.evolve(run, ended=at)
+
+
+def _why_not(entry: Entry, *, running: bool, ended: bool, expected: int) -> str:
+    if running:
+        return f"attempt {entry.attempt} began while another run went on"
+    if ended:
+        return f"attempt {entry.attempt} began after the job had left"
+    return f"attempt {entry.attempt} began where attempt {expected} was due"
+
+
+def _not_running(entry: Entry) -> str:
+    return f"{entry.what} was told of attempt {entry.attempt}, which was not running"
+
+
+def histories(
+    jobs: Sequence[Entry], kills: Sequence[Entry], retryable: dict[str, bool], loose: dict[str, str]
+) -> dict[str, History]:
+    """Build the history of every job that has written a line.
+
+    Args:
+        jobs: The log of jobs and hooks.
+        kills: The `killed` lines.
+        retryable: Whether a job is retried, by id.
+        loose: Jobs that may run more than once whatever is killed, and why.
+    """
+    died = deaths(jobs)
+    found: dict[str, History] = {}
+    for entry in _merged(jobs, kills):
+        if entry.what == "killed":
+            for history in found.values():
+                history.kill(entry)
+            continue
+        if entry.job not in found:
+            found[entry.job] = History(retryable.get(entry.job, False), died)
+            if entry.job in loose:
+                found[entry.job].loosen(loose[entry.job])
+        found[entry.job].take(entry)
+    for history in found.values():
+        history.finish()
+    return found
+
+
+def _is_told_elsewhere(entry: Entry) -> bool:
+    """Whether a line is a hook's, because the job's own worker host is gone."""
+    return entry.what == "cancelled" or entry.kind not in ("", "error", "exit")
+
+
+def deaths(jobs: Sequence[Entry]) -> dict[int, int]:
+    """Return the worker hosts that died in a job, with the moment of their last line.
+
+    The last line of such a host is the begin of a job of which others write later.
+    """
+    last_of_host = {entry.pid: number for number, entry in enumerate(jobs)}
+    last_of_job = {entry.job: number for number, entry in enumerate(jobs)}
+    return {
+        pid: jobs[number].at
+        for pid, number in last_of_host.items()
+        if jobs[number].what == "begun" and last_of_job[jobs[number].job] > number
+    }
+
+
+def _merged(jobs: Iterable[Entry], kills: Sequence[Entry]) -> Iterator[Entry]:
+    """Give jobs' lines in the order of writing, with each kill before the first line after it."""
+    pending = sorted(kills, key=lambda kill: kill.at)
+    for entry in jobs:
+        while pending and pending[0].at <= entry.at:
+            yield pending.pop(0)
+        yield entry
+    yield from pending
+
+
+def outlived(jobs: Iterable[Entry], kills: Sequence[Entry]) -> list[str]:
+    """Return what a process wrote after it was known to be dead, in words."""
+    first: dict[int, int] = {}
+    return [
+        f"process {entry.pid} wrote {entry.what!r} after it was killed"
+        for entry in jobs
+        for kill in kills
+        if kill.pid in (0, entry.pid) and first.setdefault(entry.pid, entry.at) < kill.at < entry.at
+    ]
