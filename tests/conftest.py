@@ -76,8 +76,13 @@ def _processes() -> dict[int, str]:
 
 
 def _children() -> set[int]:
-    tasks = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for file in tasks for pid in file.read_text().split()}
+    found: set[int] = set()
+    for file in Path("/proc/self/task").glob("*/children"):
+        try:
+            found.update(int(pid) for pid in file.read_text().split())
+        except OSError:
+            continue  # a thread that ended meanwhile; its children are another's now
+    return found
 
 
 def _wait_for_ends(pids: set[int], deadline: float) -> None:

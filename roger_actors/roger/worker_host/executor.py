@@ -284,32 +284,33 @@ class Executor:
             return value
         if self._runner is None:
             self._runner = asyncio.Runner()
-        result, error = self._runner.run(_guarded(value))
-        if error is None:
-            return result
-        try:
-            raise error
-        finally:
-            del error  # or it and this frame, which its traceback has, would keep one another alive
+        raised: list[BaseException] = []
+        result = self._runner.run(_guarded(value, raised))
+        if raised:
+            raise raised.pop()
+        return result
 
     def _close_runner(self) -> None:
         if self._runner is not None:
             self._runner.close()
 
 
-async def _guarded(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+async def _guarded(coroutine: Coroutine[Any, Any, Any], raised: list[BaseException]) -> Any:
     """Run a coroutine and end the tasks it leaves behind.
 
-    A SystemExit must not reach asyncio, which would let it through its loop; so an error is returned.
+    A SystemExit must not reach asyncio, which would let it through its loop; so what it raises is put
+    aside. Not as the task's result: task, error, its traceback and the frames there would keep one
+    another alive, and with them all that the job had in its hands.
     """
     mine = asyncio.all_tasks()
     try:
-        return await coroutine, None
+        return await coroutine
     except BaseException as error:  # noqa: BLE001 it is raised again outside the loop
-        return None, error
+        raised.append(error)
+        return None
     finally:
         left = asyncio.all_tasks() - mine
-        mine.clear()  # it has this task, whose result has the error, whose traceback has this frame
+        mine.clear()  # it has this task, and a traceback may keep this frame
         for task in left:
             task.cancel()
         if left:
