@@ -46,14 +46,14 @@ from roger_actors.transport.thespian.transport import Birth, Resident, Transport
 class Host(Actor):  # type: ignore[misc]
     """A node's host as Thespian sees it: an actor that no actor message is for."""
 
-    def receiveMessage(self, message: Any, sender: Any) -> None:  # noqa: N802 - Thespian's name
+    def receiveMessage(self, message: Any, sender: Any) -> None:
         """Ignore everything; a host's work comes in frames."""
 
 
 class _Unthrottled:
     """Stands where Thespian has its rate limiter."""
 
-    def eventRatePause(self, now: Any) -> None:  # noqa: N802 - Thespian's name
+    def eventRatePause(self, now: Any) -> None:
         """Never pause."""
 
     def __str__(self) -> str:
@@ -79,20 +79,22 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - stock handling: what cannot be sent returns as a PoisonMessage
             super()._send_intent_to_transport(intent)
 
-    def _startChildActor(  # noqa: N802, PLR0913 - Thespian's signature
+    def _startChildActor(
         self,
-        childAddr: Any,  # noqa: N803
-        childClass: Any,  # noqa: N803
-        globalName: Any,  # noqa: N803
-        parentAddr: Any,  # noqa: N803
-        notifyAddr: Any,  # noqa: N803
-        childRequirements: Any = None,  # noqa: N803
-        sourceHash: Any = None,  # noqa: N803
-        sourceToLoad: Any = None,  # noqa: N803
+        childAddr: Any,
+        childClass: Any,
+        globalName: Any,
+        parentAddr: Any,
+        notifyAddr: Any,
+        childRequirements: Any = None,
+        sourceHash: Any = None,
+        sourceToLoad: Any = None,
     ) -> None:
         if parentAddr is None:
             raise ActorSystemFailure("parentAddr cannot be None!")
-        loader = partial(loadModuleFromHashSource, sourceHash, {sourceHash: sourceToLoad}) if sourceHash else None
+        loader = (
+            partial(loadModuleFromHashSource, sourceHash, {sourceHash: sourceToLoad}) if sourceHash else None
+        )
         if not checkActorCapabilities(childClass, self.capabilities, childRequirements, loader):
             raise NoCompatibleSystemForActor(childClass, "no system has compatible capabilities")
         birth = self.transport.prepEndpoint(childAddr, self.capabilities)
@@ -122,7 +124,12 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
         return self._fork(birth, given, on_exit, bound=bound)
 
     def _fork(
-        self, birth: Birth, given: tuple[Any, ...], on_exit: Callable[[int, HostExit], None], *, bound: bool = True
+        self,
+        birth: Birth,
+        given: tuple[Any, ...],
+        on_exit: Callable[[int, HostExit], None],
+        *,
+        bound: bool = True,
     ) -> int:
         body = partial(_run_actor, self, birth, given)
         try:
@@ -139,15 +146,15 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
         message.how = how
         self.transport.hub.post(message)
 
-    def _childExited(self, address: Any) -> None:  # noqa: N802 - Thespian's name
+    def _childExited(self, address: Any) -> None:
         """Nothing: a child's end is told by `Children`, once."""
 
-    def h_LogRecord(self, envelope: Any) -> bool:  # noqa: N802 - Thespian's name
+    def h_LogRecord(self, envelope: Any) -> bool:
         """Log here what an actor of another system sent."""
         logging.getLogger(envelope.message.name).handle(envelope.message)
         return True
 
-    def h_EndpointConnected(self, envelope: Any) -> bool:  # noqa: N802 - Thespian's name
+    def h_EndpointConnected(self, envelope: Any) -> bool:
         """Ignore: a child is reachable from the moment it is forked."""
         return True
 
@@ -195,7 +202,7 @@ class Manager(_Core, ActorManager):  # type: ignore[misc]
             result = self._handleOneMessage(self._receiveQueue.pop(0))
         return result
 
-    def _handleOneMessage(self, envelope: Any) -> Any:  # noqa: N802 - Thespian's name
+    def _handleOneMessage(self, envelope: Any) -> Any:
         message = envelope.message
         if isinstance(message, (ActorSystemMessage, logging.LogRecord)) or getattr(self, "_exiting", False):
             return super()._handleOneMessage(envelope)
@@ -216,13 +223,13 @@ class Manager(_Core, ActorManager):  # type: ignore[misc]
             self._send_intent(TransmitIntent(sender, PoisonMessage(message, traceback.format_exc())))
             return None
 
-    def _sayGoodbye(self) -> None:  # noqa: N802 - Thespian's name
+    def _sayGoodbye(self) -> None:
         """Nothing: the parent sees the process end."""
 
 
 def quiet_thespian() -> None:
     """Keep Thespian from writing its own log file below the temporary directory."""
-    thesplog_control(logging.CRITICAL + 1, False, 0)  # noqa: FBT003
+    thesplog_control(logging.CRITICAL + 1, False, 0)
 
 
 def _run_actor(parent: Any, birth: Birth, given: tuple[Any, ...]) -> int:

@@ -19,11 +19,11 @@ class UnixAddress:
         self.path = path
 
     # Thespian relies on an AttributeError when it compares with details of another kind.
-    def __eq__(self, other: Any) -> bool:
+    def __eq__(self, other: object) -> bool:
         """Compare with another address of this kind; others raise `AttributeError`."""
         return bool(self.path == other.path)
 
-    def __ne__(self, other: Any) -> bool:
+    def __ne__(self, other: object) -> bool:
         """Compare with another address of this kind; others raise `AttributeError`."""
         return bool(self.path != other.path)
 
@@ -40,11 +40,13 @@ class UnixAddress:
         """Rebuild from the path."""
         return UnixAddress, (self.path,)
 
-    def isLocalAddr(self) -> bool:  # noqa: N802 - Thespian's name
+    def isLocalAddr(self) -> bool:
         """Every Unix-domain address is on this machine."""
         return True
 
-    def isSameSystem(self, other: Any) -> bool:  # noqa: N802 - Thespian's name
+    def isSameSystem(self, other: Any) -> bool:
         """Say whether both belong to one actor system, that is, one directory."""
         details = getattr(other, "addressDetails", other)
-        return isinstance(details, UnixAddress) and os.path.dirname(details.path) == os.path.dirname(self.path)
+        return isinstance(details, UnixAddress) and os.path.dirname(details.path) == os.path.dirname(
+            self.path
+        )

@@ -11,14 +11,13 @@ import atexit
 import contextlib
 import gc
 import os
-import selectors
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 
 from roger_actors.transport.base import HostExit
-from roger_actors.transport.thespian.linux import blank_inherited, die_with_parent, reap
+from roger_actors.transport.thespian.linux import blank, die_with_parent, open_descriptors, reap
 
 CRASHED = 70
 """Exit status of a process whose own code raised where nobody could answer it."""
@@ -52,10 +51,11 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new asyncio loop whose poller does not reach forked children."""
-    selector = selectors.DefaultSelector()
-    loop = asyncio.SelectorEventLoop(selector)
-    in_forked_child(selector.close)
+    """Return a new asyncio loop whose descriptors do not reach forked children."""
+    before = open_descriptors()
+    loop = asyncio.SelectorEventLoop()
+    own = open_descriptors() - before
+    in_forked_child(lambda: blank(own))
     return loop
 
 
@@ -72,7 +72,12 @@ class Children:
         in_forked_child(self._abandon)
 
     def fork(
-        self, body: Callable[[], int], on_exit: Callable[[int, HostExit], None], *, keep: int, bound: bool = True
+        self,
+        body: Callable[[], int],
+        on_exit: Callable[[int, HostExit], None],
+        *,
+        keep: int,
+        bound: bool = True,
     ) -> int:
         """Fork a child that runs `body` and ends with the status it returns.
 
@@ -124,7 +129,8 @@ def _run(body: Callable[[], int], keep: int) -> None:
         asyncio._set_running_loop(None)  # noqa: SLF001 - documented for authors of event loops
         atexit._clear()  # noqa: SLF001 - the parent's handlers are not ours
         gc.freeze()
-        blank_inherited(keep)
+        # What the parent had from its own parent, and what nobody has registered.
+        blank(open_descriptors() - {0, 1, 2, keep})
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ROUTED)
         status = body()
         atexit._run_exitfuncs()  # noqa: SLF001 - os._exit skips what the child has registered

@@ -158,11 +158,15 @@ class HostEndpoint:
 
     def start_host(self, role: str, args: bytes) -> HostId:
         """Refuse: only the root host starts hosts."""
-        raise TransportDown(node=self.node, detail=f"host {self.host} is not the root host and cannot start hosts")
+        raise TransportDown(
+            node=self.node, detail=f"host {self.host} is not the root host and cannot start hosts"
+        )
 
     def kill_host(self, host: HostId) -> None:
         """Refuse: only the root host kills hosts."""
-        raise TransportDown(node=self.node, detail=f"host {self.host} is not the root host and cannot kill hosts")
+        raise TransportDown(
+            node=self.node, detail=f"host {self.host} is not the root host and cannot kill hosts"
+        )
 
     def os_pid(self, host: HostId) -> int | None:
         """Return a live host's OS process id."""

@@ -35,7 +35,10 @@ class Heartbeat:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, ask: Callable[[int], None], frozen: Callable[[int, float], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ask: Callable[[int], None],
+        frozen: Callable[[int, float], None],
     ) -> None:
         self._loop = loop
         self._ask = ask

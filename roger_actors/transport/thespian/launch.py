@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ class AdminResident:
         self._order = order
         self._directory = directory
         self._root: int | None = None
+        self._root_path = f"{order.directory}/{socket_name(ROOT)}"
 
     def enter(self, manager: Any) -> None:
         """Watch the starter and fork the root."""
@@ -122,7 +124,7 @@ class AdminResident:
         self._transport.loop.call_later(limit, self._force)
 
     def _tell_root(self, word: str) -> None:
-        link = self._transport.hub.link_to(f"{self._order.directory}/{socket_name(ROOT)}")
+        link = self._transport.hub.link_to(self._root_path)
         if link is not None:
             link.trusted = True
             self._transport.hub.send(link, CONTROL, encode((word,)))
@@ -131,7 +133,9 @@ class AdminResident:
         self._tell_root("ping")
 
     def _frozen(self, _: int, limit: float) -> None:
-        _log.critical("the root host of node %s has not answered for %s s; ending the node", self._order.node, limit)
+        _log.critical(
+            "the root host of node %s has not answered for %s s; ending the node", self._order.node, limit
+        )
         self._force()
 
     def _force(self) -> None:
@@ -140,6 +144,11 @@ class AdminResident:
             kill(self._root)
 
     def _root_ended(self, pid: int, how: HostExit) -> None:
+        # What it said last comes before its end.
+        self._transport.hub.drain(self._root_path, pid)
+        self._transport.hub.post(partial(self._finish, how))
+
+    def _finish(self, how: HostExit) -> None:
         self._root = None
         self.status = how.status if how.status is not None else 128 + (how.signal or 0)
         self._report(error=f"the root host ended: {how}")

@@ -60,19 +60,29 @@ def raise_file_limit(wanted: int = 65536) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def blank_inherited(keep: int) -> None:
-    """Point every descriptor above the standard ones at /dev/null, except `keep`.
+def open_descriptors() -> set[int]:
+    """Return the numbers of this process's open descriptors."""
+    return {int(entry) for entry in os.listdir("/proc/self/fd") if _is_open(int(entry))}
 
-    The numbers stay taken: a forked child still has the parent's objects in its memory, and one of
+
+def _is_open(fd: int) -> bool:
+    # The one that listed the directory is in the list and closed by now.
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def blank(descriptors: Collection[int]) -> None:
+    """Point descriptors at /dev/null.
+
+    Their numbers stay taken: a forked child still has the parent's objects in its memory, and one of
     those that closes its descriptor later must not close what has got the same number since.
     """
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for entry in os.listdir("/proc/self/fd"):
-        fd = int(entry)
-        if fd > 2 and fd not in (keep, null):  # noqa: PLR2004 - the standard ones are 0, 1 and 2
-            with contextlib.suppress(OSError):
-                os.fstat(fd)
-                os.dup2(null, fd, inheritable=False)
+    for fd in descriptors:
+        os.dup2(null, fd, inheritable=False)
     os.close(null)
 
 

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import select
-import signal
 import socket
 import struct
 import subprocess
@@ -26,6 +25,7 @@ from roger_actors.transport.thespian.endpoint import encode, socket_name
 from roger_actors.transport.thespian.execute import execute
 from roger_actors.transport.thespian.launch import NodeOrder
 from roger_actors.transport.thespian.link import CONTROL, HELLO, REQUEST, SIZE, pack
+from roger_actors.transport.thespian.linux import kill
 from roger_actors.transport.thespian.transport import ADMIN
 
 START_LIMIT = 30.0
@@ -34,10 +34,13 @@ START_LIMIT = 30.0
 ROOT_HEARTBEAT = 15.0
 """Seconds that a root host may stand still, unless the starter says otherwise."""
 
+FORCE = 1.0
+"""Seconds that each stronger way of ending a node is given."""
+
 _number = struct.Struct("<I")
 
 
-def start_node(  # noqa: PLR0913 - options are keyword-only
+def start_node(
     name: str,
     roles: str,
     root_args: bytes = b"",
@@ -107,16 +110,17 @@ def _wait_ready(fd: int, limit: float) -> str | None:
     return None if about.get("ready") else str(about.get("error"))
 
 
-def attach(name: str) -> UnixNode:
+def attach(name: str, *, runtime_dir: str | None = None) -> UnixNode:
     """Return a handle on a running node of this user.
 
     Args:
         name: The node's name, or its run directory.
+        runtime_dir: What the node was started with.
 
     Raises:
         TransportDown: No such node is running.
     """
-    path, about = run_directory.find(name)
+    path, about = run_directory.find(name, runtime_dir)
     return UnixNode(str(about.get("node", name)), path, None)
 
 
@@ -181,30 +185,30 @@ class UnixNode:
         Raises:
             TransportDown: Some process could not be ended.
         """
-        self._close()
+        self.close()
         if self._process is not None:
             atexit.unregister(self._at_exit)
-        deadline = time.monotonic() + timeout
         self._ask_to_stop(timeout)
-        if not self._wait_gone(deadline):
-            self._kill_admin()
-            if not self._wait_gone(time.monotonic() + 2.0):
-                raise TransportDown(node=self.name, detail=f"could not be stopped; see {self.directory}")
+        # The admin has the same limit and does by force what the root has not done by then.
+        if not self._wait_gone(timeout + FORCE) and not self._kill():
+            raise TransportDown(node=self.name, detail=f"could not be stopped; see {self.directory}")
         run_directory.remove(self.directory)
 
     def _ask_to_stop(self, timeout: float) -> None:
         with contextlib.suppress(OSError), contextlib.closing(_Connection(self.directory / ADMIN)) as admin:
             admin.tell(CONTROL, encode(("stop", timeout)))
 
-    def _kill_admin(self) -> None:
-        # The root sees the admin die and ends everything below it.
-        if self._process is not None:
-            self._process.kill()
-        else:
-            _, about = run_directory.find(str(self.directory))
-            os.kill(about["admin"], signal.SIGKILL)
+    def _kill(self) -> bool:
+        # First the root: its hosts die with it, and an admin that still answers sweeps the rest.
+        _, about = run_directory.find(str(self.directory))
+        for name in ("root", "admin"):
+            kill(about[name])
+            if self._wait_gone(FORCE):
+                return True
+        return False
 
-    def _wait_gone(self, deadline: float) -> bool:
+    def _wait_gone(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(max(0.0, deadline - time.monotonic()))
@@ -214,7 +218,8 @@ class UnixNode:
             time.sleep(0.005)
         return True
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close this handle's connections; the node goes on."""
         with self._lock:
             for connection in self._idle:
                 connection.close()

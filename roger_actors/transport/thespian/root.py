@@ -19,8 +19,8 @@ from typing import Any
 from roger_actors.transport.base import ROOT, HostExit, HostId, Role, Roles
 from roger_actors.transport.thespian.endpoint import Entry, HostEndpoint, decode, socket_name
 from roger_actors.transport.thespian.heartbeat import Heartbeat
-from roger_actors.transport.thespian.linux import kill, kill_group, state_of, sweep, sweep_all
 from roger_actors.transport.thespian.link import CONTROL, REQUEST, RESPONSE, Link
+from roger_actors.transport.thespian.linux import kill, kill_group, state_of, sweep, sweep_all
 from roger_actors.transport.thespian.transport import ADMIN, Transport
 
 SWEEP_AGAIN = 0.01
@@ -92,7 +92,9 @@ class RootEndpoint(HostEndpoint):
     def _frozen(self, host: int, limit: float) -> None:
         entry = self._table[host]
         state = "is stopped" if state_of(entry.pid) in "tT" else "hangs"
-        _log.error("host %d (%s) %s and has not answered for %s s; killing it", host, entry.role, state, limit)
+        _log.error(
+            "host %d (%s) %s and has not answered for %s s; killing it", host, entry.role, state, limit
+        )
         self.kill_host(HostId(host))
 
     def _watch_admin(self, transport: Transport) -> None:

@@ -154,11 +154,12 @@ def remove(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def find(name: str) -> tuple[Path, dict[str, Any]]:
+def find(name: str, given: str | None = None) -> tuple[Path, dict[str, Any]]:
     """Find the run directory of a living node of this user.
 
     Args:
         name: The node's name, or its run directory.
+        given: Where to look instead of the environment's choices.
 
     Raises:
         TransportDown: No such node is running, or several are.
@@ -166,7 +167,7 @@ def find(name: str) -> tuple[Path, dict[str, Any]]:
     if "/" in name:
         found = [(Path(name), _about(Path(name)))] if is_alive(Path(name)) else []
     else:
-        found = [(path, about) for path, about in _living() if about.get("node") == name]
+        found = [(path, about) for path, about in _living(given) if about.get("node") == name]
     if not found:
         raise TransportDown(node=name, detail="no such node of this user is running on this machine")
     if len(found) > 1:
@@ -175,8 +176,8 @@ def find(name: str) -> tuple[Path, dict[str, Any]]:
     return found[0]
 
 
-def _living() -> Iterator[tuple[Path, dict[str, Any]]]:
-    for parent in dict.fromkeys(_parents()):
+def _living(given: str | None) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for parent in (Path(given),) if given else dict.fromkeys(_parents()):
         if not parent.is_dir():
             continue
         for directory in parent.iterdir():

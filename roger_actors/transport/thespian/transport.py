@@ -79,7 +79,7 @@ class Birth:
     resident: Resident | None = None
 
     @property
-    def addrInst(self) -> Any:  # noqa: N802 - Thespian's name
+    def addrInst(self) -> Any:
         """Thespian's number of the child in its parent."""
         return self.instance
 
@@ -190,12 +190,12 @@ class Transport:
     # --- addresses ------------------------------------------------------------------------------
 
     @staticmethod
-    def getAdminAddr(capabilities: Any) -> Any:  # noqa: N802 - Thespian's name
+    def getAdminAddr(capabilities: Any) -> Any:
         """Return the admin's address in the directory that the capabilities name."""
         return ActorAddress(UnixAddress(f"{system_directory(capabilities)}/{ADMIN}"))
 
     @staticmethod
-    def getAddressFromString(spec: Any, adminRouting: bool = False) -> Any:  # noqa: N802, N803, FBT001, FBT002
+    def getAddressFromString(spec: Any, adminRouting: bool = False) -> Any:
         """Return the admin's address for a path, a port or `host:port` on this machine."""
         if isinstance(spec, str) and spec.startswith("/"):
             return ActorAddress(UnixAddress(spec))
@@ -203,15 +203,17 @@ class Transport:
         return Transport.getAdminAddr({"Admin Port": port})
 
     @staticmethod
-    def getConventionAddress(capabilities: Any) -> Any:  # noqa: N802 - Thespian's name
+    def getConventionAddress(capabilities: Any) -> Any:
         """Return the addresses of the convention's leaders, None without a convention."""
         given = capabilities.get(CONV_ADDR_IPV4_CAPABILITY)
         if not given:
             return None
-        return [Transport.getAddressFromString(each) for each in (given if isinstance(given, list) else [given])]
+        return [
+            Transport.getAddressFromString(each) for each in (given if isinstance(given, list) else [given])
+        ]
 
     @staticmethod
-    def probeAdmin(address: Any) -> bool:  # noqa: N802 - Thespian's name
+    def probeAdmin(address: Any) -> bool:
         """Say whether somebody listens at the admin's address."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(2)
@@ -221,7 +223,7 @@ class Transport:
                 return False
         return True
 
-    def prepEndpoint(self, assigned: Any, capabilities: Any) -> Birth:  # noqa: N802 - Thespian's name
+    def prepEndpoint(self, assigned: Any, capabilities: Any) -> Birth:
         """Make a place for a child that is about to be forked."""
         details = assigned.addressDetails
         resident, self.next_resident = self.next_resident, None
@@ -230,25 +232,25 @@ class Transport:
         instance = details.addressInstanceNum if isinstance(details, ActorLocalAddress) else assigned
         return Birth(listen(f"{directory}/{name}"), instance, self.myAddress, self._adminAddr, resident)
 
-    def connectEndpoint(self, endpoint: Birth) -> None:  # noqa: N802 - Thespian's name
+    def connectEndpoint(self, endpoint: Birth) -> None:
         """Close the parent's copy of what the child now owns."""
         endpoint.listener.close()
 
-    def deadAddress(self, manager: Any, address: Any) -> None:  # noqa: N802 - Thespian's name
+    def deadAddress(self, manager: Any, address: Any) -> None:
         """Read what a dead child had sent, and remove its socket."""
         path = getattr(address.addressDetails, "path", None)
         if path is not None:
             self.hub.drain(path, None)
 
-    def lostRemote(self, address: Any) -> None:  # noqa: N802 - Thespian's name
+    def lostRemote(self, address: Any) -> None:
         """Close the connections to another system's processes."""
         self.hub.drop_where(lambda path: UnixAddress(path).isSameSystem(address))
 
-    def protectedFileNumList(self) -> list[int]:  # noqa: N802 - Thespian's name
+    def protectedFileNumList(self) -> list[int]:
         """Nothing needs protection: a forked child closes what it must."""
         return []
 
-    def childResetFileNumList(self) -> list[int]:  # noqa: N802 - Thespian's name
+    def childResetFileNumList(self) -> list[int]:
         """Nothing is left to close: see `in_forked_child`."""
         return []
 
@@ -256,15 +258,15 @@ class Transport:
         """Return a second transport of this process, for another thread."""
         return Transport(None, self._adminAddr)
 
-    def setAddressManager(self, manager: Any) -> None:  # noqa: N802 - Thespian's name
+    def setAddressManager(self, manager: Any) -> None:
         """Take Thespian's address manager; addresses of this base need none."""
 
-    def enableRXPauseFlowControl(self, enable: bool = True) -> None:  # noqa: N802, FBT001, FBT002
+    def enableRXPauseFlowControl(self, enable: bool = True) -> None:
         """Take no notice: the hub's back-pressure cannot lock two processes."""
 
     # --- sending --------------------------------------------------------------------------------
 
-    def scheduleTransmit(self, manager: Any, intent: Any, has_exclusive_flag: bool = False) -> None:  # noqa: N802, FBT001, FBT002
+    def scheduleTransmit(self, manager: Any, intent: Any, has_exclusive_flag: bool = False) -> None:
         """Send what an intent describes and see to it that it ends once.
 
         Raises:
@@ -327,12 +329,15 @@ class Transport:
 
     def _dead_letter(self, path: str, data: bytes) -> None:
         message = pickle.loads(data)
-        if isinstance(message, (DeadEnvelope, ChildActorExited)) or path == self._adminAddr.addressDetails.path:
+        if (
+            isinstance(message, (DeadEnvelope, ChildActorExited))
+            or path == self._adminAddr.addressDetails.path
+        ):
             return
         letter = DeadEnvelope(ActorAddress(UnixAddress(path)), message)
         self.scheduleTransmit(None, TransmitIntent(self._adminAddr, letter))
 
-    def on_written(self, tokens: list[Any], delivered: bool) -> None:  # noqa: FBT001
+    def on_written(self, tokens: list[Any], delivered: bool) -> None:
         """End the intents whose messages have left, or never will, in the loop's next turn."""
         for token in tokens:
             if token.__class__ is not tuple:
@@ -368,7 +373,7 @@ class Transport:
         elif link is not None and link.trusted:
             if link.address is None:
                 link.address = ActorAddress(UnixAddress(link.path or ""))
-            self._receive(link.address, pickle.loads(data))  # noqa: S301 - trusted: see on_hello
+            self._receive(link.address, pickle.loads(data))
 
     def _receive(self, sender: Any, message: Any) -> None:
         if callable(message):
@@ -384,7 +389,7 @@ class Transport:
 
     # --- running --------------------------------------------------------------------------------
 
-    def run(self, handler: Any, maximumDuration: Any = None) -> Any:  # noqa: N803 - Thespian's name
+    def run(self, handler: Any, maximumDuration: Any = None) -> Any:
         """Run the process's loop until the handler, a limit or `abort_run` ends it."""
         seconds = None if maximumDuration is None else max(0.0, timePeriodSeconds(maximumDuration))
         if handler is TransmitOnly or isinstance(handler, TransmitOnly):
@@ -412,7 +417,7 @@ class Transport:
             self.hub.paused = True
             self.loop.stop()
 
-    def abort_run(self, drain: bool = False) -> None:  # noqa: FBT001, FBT002
+    def abort_run(self, drain: bool = False) -> None:
         """End `run`; with `drain`, after everything queued has left."""
         self._abort = drain
         self.loop.call_soon(self._check_abort)
@@ -429,12 +434,12 @@ class Transport:
             self._error = error
             self.loop.stop()
 
-    def interrupt_wait(self, signal_shutdown: bool = False, check_children: bool = False) -> None:  # noqa: FBT001, FBT002
+    def interrupt_wait(self, signal_shutdown: bool = False, check_children: bool = False) -> None:
         """Let an orderly shutdown begin; the deaths of children are seen through pidfds."""
         if signal_shutdown:
             self.hub.post(ActorExitRequest())
 
-    def addWakeup(self, timePeriod: Any, payload: Any) -> None:  # noqa: N802, N803 - Thespian's names
+    def addWakeup(self, timePeriod: Any, payload: Any) -> None:
         """Deliver a wake-up message after a while; several due together come in order."""
         seconds = timePeriodSeconds(timePeriod)
         number = next(self._birth_number)
@@ -464,9 +469,11 @@ class Transport:
         self._watched.discard(fd)
         self.hub.post(WatchMessage([fd]))
 
-    def _updateStatusResponse(self, response: Any) -> None:  # noqa: N802 - Thespian's name
+    def _updateStatusResponse(self, response: Any) -> None:
         now = self._now()
-        response.addWakeups([(self.myAddress, ExpirationTimer(due - now)) for due, _ in self._wakeups.values()])
+        response.addWakeups(
+            [(self.myAddress, ExpirationTimer(due - now)) for due, _ in self._wakeups.values()]
+        )
         for link, kind, data in self.hub.inbox:
             if kind == LOCAL:
                 response.addReceivedMessage(self.myAddress, self.myAddress, str(data))

@@ -161,12 +161,17 @@ _DEATHS: dict[str, Callable[[], Any]] = {
 }
 
 
+def _drop(result: Any) -> None:
+    pass
+
+
 class Root(Puppet):
     """The root: starts hosts, and passes commands on."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
         self.answers: dict[int, Answer] = {}
+        self.last_ticket = 0
         endpoint.on_request = self.on_request
 
     def on_request(self, frame: bytes, reply: Callable[[bytes], None]) -> None:
@@ -178,14 +183,15 @@ class Root(Puppet):
         if host == ROOT:
             self.obey(word, rest, answer)
         else:
-            ticket = len(self.answers)
+            self.last_ticket += 1
+            ticket = self.last_ticket
             self.answers[ticket] = answer
             self.endpoint.send(host, b"C" + json.dumps([ticket, word, *rest]).encode())
 
     def on_frame(self, sender: HostId, frame: bytes) -> None:
         if frame[:1] == b"A":
             ticket, result = json.loads(frame[1:])
-            self.answers[ticket](result)
+            self.answers.pop(ticket, _drop)(result)
         else:
             super().on_frame(sender, frame)
 

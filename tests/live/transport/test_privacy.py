@@ -1,0 +1,167 @@
+"""Nobody else can reach a node, and nothing of one process leaks into another."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from transport_driver import Puppets
+from transport_processes import about
+
+from roger_actors.transport.thespian import UnixNode
+from roger_actors.transport.thespian.linux import descendants
+
+NOBODY = 65534
+
+KNOCK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as sock:
+    sock.settimeout(5)
+    try:
+        sock.connect(sys.argv[1])
+        sock.sendall(bytes.fromhex(sys.argv[2]))
+        print("closed" if sock.recv(100) == b"" else "answered")
+    except ConnectionError:
+        print("closed")
+    except PermissionError:
+        print("denied")
+"""
+
+HELLO_AND_REQUEST = "00000060" + (4 + 24).to_bytes(4, "little")[:3].hex() + "80" + "00000000"
+
+
+def listening_inodes() -> set[str]:
+    """Return the inodes of every listening TCP and bound UDP socket of this machine."""
+    found = set()
+    for name, states in (("tcp", ("0A",)), ("tcp6", ("0A",)), ("udp", ("07", "01")), ("udp6", ("07", "01"))):
+        lines = (
+            Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+            if Path(f"/proc/net/{name}").exists()
+            else []
+        )
+        found |= {line.split()[9] for line in lines if line.split()[3] in states}
+    return found
+
+
+def sockets_of(pid: int) -> set[str]:
+    """Return the inodes of a process's sockets."""
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    return {link[8:-1] for link in links if link.startswith("socket:[")}
+
+
+def knock_as_nobody(path: Path) -> str:
+    request = json.dumps([0, "role_of", 0]).encode()
+    frame = (4 + len(request) | 4 << 29).to_bytes(4, "little") + bytes(4) + request
+    hello = (3 << 29).to_bytes(4, "little")
+    command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable]
+    answer = subprocess.run(
+        [*command, "-S", "-c", KNOCK, str(path), (hello + frame).hex()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() or answer.stderr
+
+
+def test_no_process_of_a_node_listens_on_tcp_or_udp(puppets: Puppets, node: UnixNode) -> None:
+    hosts = puppets.start(count=3)
+    puppets.tell(hosts[0], "send", hosts[1], 1000)
+    admin = about(node)["admin"]
+
+    pids = [admin, *descendants(admin)]
+
+    assert len(pids) == 5
+    for pid in pids:
+        assert not sockets_of(pid) & listening_inodes()
+
+
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv"
+)
+
+
+@as_root
+def test_another_user_cannot_even_connect(puppets: Puppets, node: UnixNode) -> None:
+    (host,) = puppets.start()
+
+    for name in ("admin", "h0", f"h{host}"):
+        assert knock_as_nobody(node.directory / name) == "denied"
+
+
+@as_root
+def test_another_user_who_can_connect_is_closed_unheard(puppets: Puppets, node: UnixNode) -> None:
+    (host,) = puppets.start()
+    for directory in (node.directory, node.directory.parent):
+        directory.chmod(0o755)
+
+    for name in ("admin", "h0", f"h{host}"):
+        (node.directory / name).chmod(0o777)
+        assert knock_as_nobody(node.directory / name) == "closed"
+    assert puppets.start()
+
+
+def test_a_process_that_claims_to_be_a_host_is_closed(puppets: Puppets, node: UnixNode) -> None:
+    (first, second) = puppets.start(count=2)
+    claim = str(node.directory / f"h{first}").encode()
+
+    with socket.socket(socket.AF_UNIX) as impostor:
+        impostor.settimeout(5.0)
+        impostor.connect(str(node.directory / f"h{second}"))
+        impostor.sendall((3 << 29 | len(claim)).to_bytes(4, "little") + claim)
+
+        assert impostor.recv(1) == b""
+    assert puppets.seen(second, 0) == []
+
+
+def test_a_process_that_claims_to_be_the_root_and_sends_a_pickle_is_closed(
+    puppets: Puppets, node: UnixNode
+) -> None:
+    (host,) = puppets.start()
+    claim = str(node.directory / "h0").encode()
+    bomb = b"cos\n_exit\n(I9\ntR."
+
+    with socket.socket(socket.AF_UNIX) as impostor:
+        impostor.settimeout(5.0)
+        impostor.connect(str(node.directory / f"h{host}"))
+        impostor.sendall((3 << 29 | len(claim)).to_bytes(4, "little") + claim)
+        impostor.sendall((1 << 29 | len(bomb)).to_bytes(4, "little") + bomb)
+
+        with pytest.raises(ConnectionResetError):
+            while impostor.recv(1):
+                pass
+            raise ConnectionResetError
+    assert puppets.tell(host, "role_of", 0) == "root"
+
+
+def test_a_host_has_no_descriptor_of_the_root_or_of_an_older_host(puppets: Puppets, node: UnixNode) -> None:
+    hosts = puppets.start(count=5)
+
+    described = puppets.tell(hosts[-1], "describe")
+
+    targets = [target for fd, target in described["descriptors"].items() if int(fd) > 2]
+    # its listener, the root's connection, asyncio's own pair; and the directory that is being listed
+    assert sum(target.startswith("socket:") for target in targets) == 4
+    assert sum(target == "anon_inode:[eventpoll]" for target in targets) == 1
+    assert not [target for target in targets if "pidfd" in target or "lock" in target or "pipe" in target]
+
+
+def test_a_host_has_one_thread_and_crashes_for_real(puppets: Puppets) -> None:
+    (host,) = puppets.start()
+
+    described = puppets.tell(host, "describe")
+
+    assert described["threads"] == 1
+    assert described["session"] == described["pid"]
+
+
+def test_a_child_that_a_job_forks_has_none_of_its_sockets(puppets: Puppets) -> None:
+    first, second = puppets.start(count=2)
+    puppets.tell(first, "send", second, 1)
+
+    assert puppets.tell(first, "fork_in_thread") == []
