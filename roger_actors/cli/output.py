@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-NARROW: Final = 60
-"""Columns of a terminal under which a table is written as one block per row."""
+UNBROKEN: Final = ("id", "job")
+"""Columns that are never broken over lines: what they hold is copied into the next command."""
+NARROWEST: Final = 10
+"""Characters that every other column gets at least; else each row is written as a block of lines."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -55,7 +56,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
         console.print(Text(empty, style="dim"))
     elif not console.is_terminal:
         _print_plain(columns, cells)
-    elif console.width < NARROW:
+    elif not _fits(columns, cells, console.width):
         for row in cells:
             print_facts(dict(zip((column.rstrip("#") for column in columns), row, strict=True)))
             print()
@@ -95,12 +96,24 @@ def _shown(value: Any) -> str:
     return "-" if value is None or value == "" else clean(str(value))
 
 
+def _fits(columns: Sequence[str], cells: list[list[str]], width: int) -> bool:
+    """Whether a table stays readable in so many characters, its long columns broken over lines."""
+    needed = 0
+    for index, column in enumerate(columns):
+        natural = max(len(cell) for cell in [column.rstrip("#"), *(row[index] for row in cells)])
+        is_unbroken = column in UNBROKEN or column.endswith("#")
+        needed += 2 + (natural if is_unbroken else min(natural, NARROWEST))
+    return needed <= width
+
+
 def _table(columns: Sequence[str], cells: list[list[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        right = column.endswith("#")
         table.add_column(
-            Text(column.rstrip("#")), justify="right" if right else "left", no_wrap=right, overflow="fold"
+            Text(column.rstrip("#")),
+            justify="right" if column.endswith("#") else "left",
+            no_wrap=column in UNBROKEN or column.endswith("#"),
+            overflow="fold",
         )
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))

@@ -16,23 +16,26 @@ SHOWN_BYTES: Final = 2000
 """Of a payload, in the form for people."""
 
 
-def print_list(kept: Sequence[Shelved], empty: str, *, as_json: bool) -> None:
-    """Print what lies on a shelf, a line for each."""
+def print_list(kept: Sequence[Shelved], empty: str, *, as_json: bool, queues: bool = True) -> None:
+    """Print what lies on a shelf, a line for each.
+
+    Args:
+        kept: What lies there.
+        empty: The line printed when that is nothing.
+        as_json: Whether to print JSON.
+        queues: Whether to say which queue each came from.
+    """
     if as_json:
         print_json([as_mapping(each) for each in kept])
         return
-    rows = [
-        (
-            each.message_id,
-            _job(each)[0],
-            each.queue,
-            each.attempts or None,
-            ago(each.at),
-            _first_line(each.cause),
-        )
-        for each in kept
-    ]
-    print_table(("id", "class", "queue", "attempts#", "ago", "cause"), rows, empty)
+    columns = ("id", "class", *(("queue",) if queues else ()), "attempts#", "ago", "cause")
+    print_table(columns, [_row(each, queues=queues) for each in kept], empty)
+
+
+def _row(kept: Shelved, *, queues: bool) -> tuple[object, ...]:
+    where = (kept.queue,) if queues else ()
+    attempts = kept.attempts or None
+    return (kept.message_id, _job(kept)[0], *where, attempts, ago(kept.at), _first_line(kept.cause))
 
 
 def print_one(kept: Sequence[Shelved], message_id: str, shelf: str, *, as_json: bool) -> None:

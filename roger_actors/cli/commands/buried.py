@@ -25,7 +25,7 @@ def list_(partition: str, count: int, file: Path, as_json: bool) -> None:
     """List the buried jobs of PARTITION, oldest first."""
     with Client(file) as client:
         kept = client.buried(partition, count)
-    shelved.print_list(kept, f"{partition} has no buried jobs", as_json=as_json)
+    shelved.print_list(kept, f"{partition} has no buried jobs", as_json=as_json, queues=False)
 
 
 @command.command()

@@ -47,7 +47,12 @@ def partition_rows(nodes: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tupl
 def _print(nodes: Mapping[str, Any]) -> None:
     for name, info in sorted(nodes.items()):
         print_facts(
-            {"node": name, "broker": _broker(info), "worker hosts": _workers(info.get("workers", {}))}
+            {
+                "node": name,
+                "broker": _broker(info),
+                "worker hosts": _workers(info.get("workers", {})),
+                "jobs": _counts(info.get("partitions", {}).values()),
+            }
         )
     columns, rows = partition_rows(nodes)
     print()
