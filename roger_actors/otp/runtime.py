@@ -154,6 +154,7 @@ class Runtime:
         self._queue: deque[Process] = deque()
         self._awake = False
         self._halted = False
+        self._inline_until = 0.0
         self._dying: deque[Process] = deque()
         self._reaping = False
         self._thread = threading.get_ident()
@@ -303,6 +304,11 @@ class Runtime:
             self.loop.call_soon(self._turn, context=self._context)
 
     def _turn(self) -> None:
+        """One turn of the loop: the sockets have been served, so processes have their time again."""
+        self._inline_until = perf_counter() + TURN_SECONDS
+        self._work()
+
+    def _work(self) -> None:
         if self._halted:
             return
         queue = self._queue
@@ -590,7 +596,17 @@ class Runtime:
             NoProcess, CallingSelf, Undeliverable: As for `ask`.
         """
         future: asyncio.Future[Any] = self.loop.create_future()
-        pending = self.ask(target, request, timeout=timeout, operation=operation, future=future)
+        if self._awake or perf_counter() > self._inline_until:
+            pending = self.ask(target, request, timeout=timeout, operation=operation, future=future)
+        else:
+            # Nobody else is waiting to run: work here instead of in the loop's next turn. If the
+            # answer comes of that, the await below does not even suspend. The loop gets its turn
+            # when this turn's time is over.
+            self._awake = True
+            try:
+                pending = self.ask(target, request, timeout=timeout, operation=operation, future=future)
+            finally:
+                self._context.run(self._work)
         try:
             return await future
         finally:
@@ -643,10 +659,18 @@ class Runtime:
 
     def answered(self, number: int, value: Any) -> None:
         """Hand a reply to whoever asked; an unknown number is a late reply and is dropped."""
-        pending = self.calls.get(number)
+        pending = self.calls.pop(number, None)
         if pending is None:
             return
-        self.forget(pending)
+        target = pending.target
+        if target is not None and pending.process is not None and pending.future is not None:
+            # The common case of forget: a local call by a process.
+            if target.monitors is not None:
+                target.monitors.pop(number, None)
+            if pending.timer is not None:
+                self.timers.cancel(pending.timer)
+        else:
+            self.forget(pending)
         future = pending.future
         if future is not None:
             if not future.done():
