@@ -25,8 +25,11 @@ from roger_actors.testing.rabbitmq import BrokerNotInstalled, RabbitNode
 
 TESTS = Path(__file__).parent
 FOLDER_MARKS = {"live": "live", "fault": "fault"}
+RABBIT_FIXTURES = {"rabbit", "amqp_url"}
 MARK = "ROGER_TEST_RUN"
 SETTLE_SECONDS = 3.0
+OF_THE_SESSION: set[int] = set()
+"""Processes that a test starts first and that serve those after it: RabbitMQ."""
 SHARED_NODE = "node"
 """Name of the fixture of a node that all tests of a module share."""
 
@@ -41,8 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         top = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if top in FOLDER_MARKS:
             item.add_marker(FOLDER_MARKS[top])
-        if {"rabbit", "amqp_url"} & set(getattr(item, "fixturenames", ())):
+        if RABBIT_FIXTURES & set(getattr(item, "fixturenames", ())) or _runs_on_rabbitmq(item):
             item.add_marker("rabbitmq")
+
+
+def _runs_on_rabbitmq(item: pytest.Item) -> bool:
+    """Whether a test that runs on both brokers runs on this one."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and any(value in ("amqp", "rabbitmq") for value in callspec.params.values())
 
 
 # ------------------------------------------------------------------------------ nothing survives a test
@@ -111,7 +120,7 @@ class _Leftovers:
         self._descriptors = _descriptors()
 
     def _now(self) -> set[int]:
-        return set(_processes()) if self._everywhere else _children()
+        return (set(_processes()) if self._everywhere else _children()) - OF_THE_SESSION
 
     def found(self) -> list[str]:
         deadline = time.monotonic() + SETTLE_SECONDS
@@ -197,8 +206,10 @@ def rabbit() -> Iterator[RabbitNode]:
         yield RabbitNode(Path(given), dies_with_parent=False)
         return
     node = RabbitNode(Path(tempfile.mkdtemp(prefix="roger-rabbitmq-", dir="/tmp")))
+    before = _children()
     try:
         node.start()
+        OF_THE_SESSION.update(_children() - before)
     except BrokerNotInstalled as error:
         shutil.rmtree(node.directory, ignore_errors=True)
         if os.environ.get("CI"):
