@@ -69,7 +69,8 @@ def print_facts(facts: Mapping[str, object]) -> None:
     width = max((len(name) for name in facts), default=0)
     console = stdout()
     for name, value in facts.items():
-        console.print(Text.assemble((f"{name:<{width}}  ", "dim"), _shown(value)))
+        # broken by the terminal alone, so that what is copied from it is whole
+        console.print(Text.assemble((f"{name:<{width}}  ", "dim"), _shown(value)), soft_wrap=True)
 
 
 def print_done(text: str) -> None:
