@@ -6,9 +6,10 @@ The rules:
   `max_workers` jobs of a queue run at once, never more.
 - An idle host goes to the queue whose turn it is; queues take turns, so one tenant's flood does not
   keep another waiting.
-- Jobs of a queue that have been short lately are sent ahead to hosts that hold that queue already,
+- Jobs of a class that has been short lately are sent ahead to hosts that hold their queue already,
   up to `AHEAD` of them, to hide the round trip. If the running one turns out long, those behind it
-  are recalled and go elsewhere.
+  are recalled and go elsewhere. A class that nobody knows yet, or that ends its hosts, is never sent
+  ahead: its host's death would be charged to the job before it, whose end was not reported yet.
 - When a host dies, its first ticket is the one that was running; the others had not begun and wait
   again at the front, uncharged.
 """
@@ -24,13 +25,13 @@ AHEAD = 16
 """Jobs that a host may hold, the running one included, when jobs are very short."""
 
 SHORT = 0.005
-"""Mean seconds of a queue's jobs below which they are sent ahead."""
+"""Mean seconds of a class's jobs in a queue below which they are sent ahead."""
 
 STALL = 0.05
 """Seconds that a job may run before those sent behind it are recalled."""
 
 SETTLED_AFTER = 3
-"""Results that a queue must have had before its mean says anything."""
+"""Results that a class must have had before its mean says anything."""
 
 LINES_KEPT = 10_000
 """Queues whose durations are remembered although nothing waits in them."""
@@ -39,15 +40,31 @@ LINES_KEPT = 10_000
 class Ticket:
     """One job's claim on a worker host."""
 
-    __slots__ = ("begun", "hook", "host", "limit", "number", "partition", "payload", "queue", "watch", "withdrawn", "worker")
+    __slots__ = (
+        "begun",
+        "class_name",
+        "hook",
+        "host",
+        "limit",
+        "number",
+        "partition",
+        "payload",
+        "queue",
+        "watch",
+        "withdrawn",
+        "worker",
+    )
 
-    def __init__(self, number: int, worker: Pid, queue: str, limit: int, partition: str, payload: bytes) -> None:
+    def __init__(
+        self, number: int, worker: Pid, queue: str, limit: int, partition: str, payload: bytes
+    ) -> None:
         self.number = number
         self.worker = worker
         self.queue = queue
         self.limit = limit
         self.partition = partition
         self.payload = payload
+        self.class_name = ""
         self.hook: object = None
         self.watch = False
         self.withdrawn = False
@@ -86,18 +103,14 @@ class Host:
         self.doomed: Pid | None = None
 
 
-class Line:
-    """What waits for one queue's turn, and how long its jobs have been lately."""
+class Pace:
+    """How long the jobs of one class have been lately."""
 
-    __slots__ = ("hosts", "in_turn", "mean", "name", "results", "waiting")
+    __slots__ = ("mean", "results")
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.waiting: deque[Ticket] = deque()
-        self.hosts: dict[HostId, Host] = {}
+    def __init__(self) -> None:
         self.mean = 0.0
         self.results = 0
-        self.in_turn = False
 
     def measure(self, seconds: float) -> None:
         """Take one more job's duration into the moving mean."""
@@ -107,10 +120,36 @@ class Line:
 
     @property
     def depth(self) -> int:
-        """How many jobs a host of this queue may hold now."""
+        """How many jobs a host may hold with one of these at the end."""
         if self.results < SETTLED_AFTER or self.mean > SHORT:
             return 1
         return max(1, min(AHEAD, int(2 * SHORT / max(self.mean, 1e-6))))
+
+
+class Line:
+    """What waits for one queue's turn, and how long its jobs have been lately, by class."""
+
+    __slots__ = ("hosts", "in_turn", "name", "paces", "waiting")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.waiting: deque[Ticket] = deque()
+        self.hosts: dict[HostId, Host] = {}
+        self.paces: dict[str, Pace] = {}
+        self.in_turn = False
+
+    def measure(self, seconds: float, class_name: str = "") -> None:
+        """Take one more job's duration into its class's mean."""
+        pace = self.paces.get(class_name)
+        if pace is None:
+            pace = self.paces[class_name] = Pace()
+        pace.measure(seconds)
+
+    @property
+    def depth(self) -> int:
+        """How many jobs a host of this queue may hold, the next one included."""
+        pace = self.paces.get(self.waiting[0].class_name) if self.waiting else None
+        return pace.depth if pace is not None else 1
 
 
 class Ledger:
@@ -189,7 +228,7 @@ class Ledger:
         host.done += 1
         line = self._line(ticket.queue)
         if ticket.hook is None:
-            line.measure(seconds)
+            line.measure(seconds, ticket.class_name)
         self.close(ticket)
         self._settle(host, now)
         return ticket

@@ -192,3 +192,14 @@ def test_a_ticket_closed_while_it_waits_is_never_placed(ledger: Ledger) -> None:
     assert place_all(ledger) == []
     assert ledger.tickets == {}
     assert ledger.by_worker == {}
+
+
+def test_a_class_that_nobody_knows_yet_is_not_sent_ahead(ledger: Ledger) -> None:
+    make_short(ledger)
+    ledger.add_host(host(2))
+    known, unknown = open_tickets(ledger, 2, limit=1)
+    unknown.class_name = "unknown"
+
+    placed = place_all(ledger)
+
+    assert placed == [(known.number, 2)]
