@@ -89,6 +89,7 @@ class Intake:
 
     Attributes:
         intent: The first line about it, with all that is known of the job.
+        latest: The intent of the latest try.
         fate: The last outcome: `accepted`, `refused` or `unknown`; empty while there is none.
         at: When that was.
         tries: Intents.
@@ -98,6 +99,7 @@ class Intake:
     """
 
     intent: Entry
+    latest: Entry
     fate: str = ""
     at: int = 0
     tries: int = 0
@@ -158,22 +160,23 @@ def _intakes(enqueued: Iterable[Entry], kills: Sequence[Entry]) -> tuple[dict[st
     strays = []
     for entry in enqueued:
         if entry.what == "intent":
-            _intend(intakes.setdefault(entry.job, Intake(entry)), entry, kills)
+            _intend(intakes.setdefault(entry.job, Intake(entry, entry)), entry, kills)
         elif entry.what != "killed" and entry.job not in intakes:
             strays.append(Fault(entry.job, f"{entry.what} without an intent"))
         elif entry.what != "killed":
             _conclude(intakes[entry.job], entry)
     for intake in intakes.values():
-        if intake.is_open and not _was_cut_off(intake.intent, kills):
+        if intake.is_open and not _was_cut_off(intake.latest, kills):
             intake.faults.append("an enqueue without an outcome")
     return intakes, strays
 
 
 def _intend(intake: Intake, entry: Entry, kills: Sequence[Entry]) -> None:
-    if intake.is_open and not _was_cut_off(intake.intent, kills):
+    if intake.is_open and not _was_cut_off(intake.latest, kills):
         intake.faults.append("a second intent before the outcome of the first")
     if intake.fate in ("accepted", "refused"):
         intake.faults.append(f"enqueued again after it was {intake.fate}")
+    intake.latest = entry
     intake.tries += 1
     intake.is_open = True
 
