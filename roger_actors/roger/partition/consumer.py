@@ -116,7 +116,17 @@ class Snapshot(NamedTuple):
 class Source:
     """A subscription: a queue type's, or the lane's (`queue_type` empty)."""
 
-    __slots__ = ("closing", "held", "max_workers", "mean", "measured", "name", "paused", "queue_type", "subscription")
+    __slots__ = (
+        "closing",
+        "held",
+        "max_workers",
+        "mean",
+        "measured",
+        "name",
+        "paused",
+        "queue_type",
+        "subscription",
+    )
 
     def __init__(self, name: str, queue_type: str, max_workers: int) -> None:
         self.name = name
@@ -526,7 +536,9 @@ async def _read_flags(state: State) -> None:
     prefix = flags.table_key(state.partition, "")
     cancelled = await kernel.broker.tables.scan(flags.CANCELLED, prefix, limit)
     now = kernel.clock.wall()
-    state.cancelled = {flags.name_of(key) for key, value in cancelled.items() if not flags.is_forgotten(value, now)}
+    state.cancelled = {
+        flags.name_of(key) for key, value in cancelled.items() if not flags.is_forgotten(value, now)
+    }
     paused = await kernel.broker.tables.scan(flags.PAUSED, prefix, limit)
     state.paused = {flags.name_of(key) for key in paused}
 

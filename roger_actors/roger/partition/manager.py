@@ -10,7 +10,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from roger_actors.broker import Change
@@ -19,7 +19,14 @@ from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pi
 from roger_actors.roger import flags, queue, queue_key
 from roger_actors.roger.connection import BrokerDown, BrokerUp
 from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name, tell
-from roger_actors.roger.partition.consumer import CONNECTING, Opened, Quiesce, Reconfigure, Reread, Snapshot, Waiting
+from roger_actors.roger.partition.consumer import (
+    CONNECTING,
+    Opened,
+    Quiesce,
+    Reconfigure,
+    Snapshot,
+    Waiting,
+)
 from roger_actors.roger.partition.supervisor import partition_child
 
 AGAIN = 1.0
@@ -65,10 +72,8 @@ class Info(NamedTuple):
     """Ask for every partition's snapshot."""
 
 
-class StoppedDraining(NamedTuple):
-    """A safely stopping partition has no job left, or has taken too long."""
-
-    partition: str
+class Again(NamedTuple):
+    """Look again at what is wanted and does not run."""
 
 
 # -- state ---------------------------------------------------------------------------------------
@@ -91,11 +96,11 @@ class Manager(GenServer[State]):
         """Start what the configuration lists."""
         return Ok(State(kernel), then="start")
 
-    async def handle_continue(self, token: Any, state: State) -> NoReply[State]:
+    async def handle_continue(self, step: str, state: State) -> NoReply[State]:
         """Start everything that is wanted and does not run."""
-        if token == "start":
+        if step == "start":
             await _end_unknown()
-            process.send_after(AGAIN, process.self(), "again")
+            process.send_after(AGAIN, process.self(), Again())
         await _start_wanted(state)
         return NoReply(state)
 
@@ -107,7 +112,7 @@ class Manager(GenServer[State]):
             return Reply({"error": str(error)}, state)
 
     def handle_info(self, message: Any, state: State) -> NoReply[State]:
-        """Note what the partitions say of themselves."""
+        """Note what the partitions and the connection say of themselves."""
         match message:
             case Opened():
                 state.waiting.pop(message.partition, None)
@@ -115,16 +120,13 @@ class Manager(GenServer[State]):
                 _note_waiting(state, message.partition, message.reason)
             case Down():
                 _note_end(state, message.process, message.reason)
-            case "again":
-                process.send_after(AGAIN, process.self(), "again")
-                return NoReply(state, then="again")
             case BrokerUp():
-                for partition in set(state.running) & set(state.waiting):
-                    tell(consumer_name(partition), "open")
-                return NoReply(state, then="again")
+                _open_waiting(state)
             case BrokerDown():
-                for partition in state.running:
-                    state.waiting[partition] = message.reason
+                state.waiting.update(dict.fromkeys(state.running, message.reason))
+            case Again():
+                process.send_after(AGAIN, process.self(), message)
+                return NoReply(state, then="again")
         return NoReply(state)
 
 
@@ -132,29 +134,35 @@ class Manager(GenServer[State]):
 
 
 async def _carry_out(state: State, request: Any) -> Any:
-    match request:
-        case StartPartition():
-            return await _start(state, request.partition, dict(request.queues))
-        case StopPartition():
-            return await _stop(state, request.partition, safe=request.safe)
-        case DeletePartition():
-            return await _delete(state, request.partition)
-        case Replace():
-            for partition in set(state.wanted) - set(request.partitions):
-                await _stop(state, partition, safe=True)
-            for partition, queues in request.partitions.items():
-                await _start(state, partition, dict(queues))
-            return "ok"
-        case Drain():
-            held = [await _ask(partition, Quiesce()) for partition in state.running]
-            return sum(held)
-        case Reread():
-            for partition in state.running:
-                await _ask(partition, Reread())
-            return "ok"
-        case Info():
-            return await _info(state)
-    raise ValueError(f"unknown request {request!r}")
+    return await _REQUESTS[request.__class__](state, request)
+
+
+async def _start_partition(state: State, request: StartPartition) -> str:
+    return await _start(state, request.partition, dict(request.queues))
+
+
+async def _stop_partition(state: State, request: StopPartition) -> str:
+    return await _stop(state, request.partition, safe=request.safe)
+
+
+async def _replace(state: State, request: Replace) -> str:
+    for partition, queues in request.partitions.items():
+        _check(partition, queues)
+    for partition in set(state.wanted) - set(request.partitions):
+        await _stop(state, partition, safe=True)
+    for partition, queues in request.partitions.items():
+        await _start(state, partition, dict(queues))
+    return "ok"
+
+
+async def _drain(state: State, _: Drain) -> int:
+    return sum([await _ask(partition, Quiesce()) for partition in state.running])
+
+
+def _open_waiting(state: State) -> None:
+    """Have the partitions that wait for the broker look again."""
+    for partition in set(state.running) & set(state.waiting):
+        tell(consumer_name(partition), "open")
 
 
 async def _end_unknown() -> None:
@@ -188,7 +196,9 @@ def _check(partition: str, queues: Mapping[str, int]) -> None:
     for queue_type, workers in queues.items():
         queue.queue_type(queue_type)
         if workers < 0:
-            raise ConfigError(key=f"{partition}.{queue_type}", value=workers, expected="max_workers of 0 or more")
+            raise ConfigError(
+                key=f"{partition}.{queue_type}", value=workers, expected="max_workers of 0 or more"
+            )
 
 
 async def _start_tree(state: State, partition: str) -> None:
@@ -204,10 +214,12 @@ async def _start_tree(state: State, partition: str) -> None:
 
 async def _stop(state: State, partition: str, *, safe: bool) -> str:
     pid = state.running.get(partition)
+    if pid is None and partition not in state.wanted:
+        raise PartitionNotRunning(partition=partition)
     state.wanted.pop(partition, None)
     state.waiting.pop(partition, None)
     if pid is None:
-        raise PartitionNotRunning(partition=partition)
+        return "ok"  # it waited to be started, and does so no more
     if safe:
         process.spawn(_stop_when_idle, state.kernel, partition, pid)
     else:
@@ -224,7 +236,8 @@ async def _stop_when_idle(kernel: Kernel, partition: str, pid: Pid) -> None:
     await DynamicSupervisor.terminate_child(PARTITIONS, pid)
 
 
-async def _delete(state: State, partition: str) -> str:
+async def _delete(state: State, request: DeletePartition) -> str:
+    partition = request.partition
     queues = state.wanted.get(partition)
     if queues is None:
         raise PartitionNotRunning(partition=partition)
@@ -263,10 +276,21 @@ async def _ask(partition: str, request: Any) -> Any:
         return 0  # it is being restarted, and starts from what is wanted
 
 
-async def _info(state: State) -> dict[str, Any]:
+async def _info(state: State, _: Info) -> dict[str, Any]:
     snapshots = {}
     for partition in state.running:
         snapshot = await _ask(partition, Snapshot())
         if snapshot:
             snapshots[partition] = snapshot
     return {"partitions": snapshots, "waiting": dict(state.waiting)}
+
+
+_REQUESTS: Mapping[type, Callable[[State, Any], Awaitable[Any]]] = {
+    StartPartition: _start_partition,
+    StopPartition: _stop_partition,
+    DeletePartition: _delete,
+    Replace: _replace,
+    Drain: _drain,
+    Info: _info,
+}
+"""What the manager can be asked."""

@@ -15,7 +15,7 @@ Source:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -137,38 +137,51 @@ class Worker(GenServer[Run]):
 
     def handle_info(self, message: Any, run: Run) -> Any:
         """Take the word of the pool, of the clock or of somebody who cancels."""
-        match message:
-            case Done():
-                return self._done(message, run)
-            case Begun():
-                limit = run.given.header.max_execution_time
-                if limit is not None:
-                    process.send_after(limit, process.self(), Overtime())
-            case Overtime() | CancelRun():
-                if not run.ending and not run.outcome:
-                    run.ending = "timeout" if isinstance(message, Overtime) else "cancelled"
-                    process.send(POOL, Kill(process.self()))
-            case HookOvertime():
-                process.send(POOL, Kill(process.self()))
-            case GiveBack():
-                process.send(POOL, Withdraw(process.self()))
-            case Withdrawn():
-                return Stop(SHUTDOWN, run)  # without a word: the consumer gives the delivery back
-            case HostDied():
-                return NoReply(run, then=_host_died(run, message.reason))
-            case UnknownClass():
-                return NoReply(run, then=_park)
-        return NoReply(run)
+        act = _ACTS.get(message.__class__)
+        return NoReply(run) if act is None else act(run, message)
 
-    def _done(self, done: Done, run: Run) -> Any:
-        if run.outcome:
-            return NoReply(run, then=_leave)  # it was a hook: what it was about is settled
-        run.seconds = done.seconds
-        if done.ok:
-            run.outcome = "done"
-            return _finish(run) if run.given.header.queue_key is None else NoReply(run, then=_leave)
-        run.failure = done.failure
-        return NoReply(run, then=_failed)
+
+# -- what messages mean ---------------------------------------------------------------------------
+
+
+def _done(run: Run, done: Done) -> Any:
+    if run.outcome:
+        return NoReply(run, then=_leave)  # it was a hook: what it was about is settled
+    run.seconds = done.seconds
+    if done.ok:
+        run.outcome = "done"
+        return _finish(run) if run.given.header.queue_key is None else NoReply(run, then=_leave)
+    run.failure = done.failure
+    return NoReply(run, then=_failed)
+
+
+def _begun(run: Run, _: Begun) -> Any:
+    limit = run.given.header.max_execution_time
+    if limit is not None:
+        process.send_after(limit, process.self(), Overtime())
+    return NoReply(run)
+
+
+def _end_it(run: Run, message: Overtime | CancelRun) -> Any:
+    """Have the job killed, unless it has ended, or is being ended, already."""
+    if not run.ending and not run.outcome:
+        run.ending = "timeout" if isinstance(message, Overtime) else "cancelled"
+        process.send(POOL, Kill(process.self()))
+    return NoReply(run)
+
+
+def _end_hook(run: Run, _: HookOvertime) -> Any:
+    process.send(POOL, Kill(process.self()))
+    return NoReply(run)
+
+
+def _ask_back(run: Run, _: GiveBack) -> Any:
+    process.send(POOL, Withdraw(process.self()))
+    return NoReply(run)
+
+
+def _withdrawn(run: Run, _: Withdrawn) -> Any:
+    return Stop(SHUTDOWN, run)  # without a word: the consumer gives the delivery back
 
 
 # -- steps: each acts, and returns the next -------------------------------------------------------
@@ -358,19 +371,22 @@ def _host_is_gone(run: Run) -> bool:
     return run.failure is not None and run.failure.kind in ("signal", "status", "timeout")
 
 
-def _host_died(run: Run, reason: Any) -> Any:
+def _host_died(run: Run, died: HostDied) -> Any:
     """Decide what the death of the job's host means."""
-    header = run.given.header
+    limit = run.given.header.max_execution_time
     if run.outcome:
-        return _leave  # a hook's host died: what it was about is settled
+        return NoReply(run, then=_leave)  # a hook's host died: what it was about is settled
     if run.ending == "cancelled":
-        return _cancelled
+        return NoReply(run, then=_cancelled)
     if run.ending == "timeout":
-        limit = header.max_execution_time
         run.failure = Failure("timeout", "JobTimeout", f"ran longer than max_execution_time of {limit} s", "")
-        return _failed
-    run.failure = _failure_of(reason)
-    return _run_again
+        return NoReply(run, then=_failed)
+    run.failure = _failure_of(died.reason)
+    return NoReply(run, then=_run_again)
+
+
+def _unknown_class(run: Run, _: UnknownClass) -> Any:
+    return NoReply(run, then=_park)
 
 
 async def _run_again(run: Run) -> Any:
@@ -381,7 +397,8 @@ async def _run_again(run: Run) -> Any:
         failure = run.failure
         assert failure is not None
         run.failure = msgspec.structs.replace(
-            failure, message=f"{failure.message}; it was the {deaths}. worker host this job ended")
+            failure, message=f"{failure.message}; it was the {deaths}. worker host this job ended"
+        )
         return _bury
     delay = 0.0 if deaths == 1 else float(deaths)
     again = Message(
@@ -412,7 +429,7 @@ async def _publish(run: Run, message: Message) -> None:
         try:
             await kernel.broker.publish(message, kernel.config.enqueue_timeout)
         except Unroutable as error:
-            kernel.log.error("job %s: %s; it goes to quarantine", message.message_id, error)
+            kernel.log.warning("job %s: %s; it goes to quarantine", message.message_id, error)
             message = _to_quarantine(run, message, str(error))
         except BrokerError as error:
             kernel.log.warning("job %s: %s; trying again", message.message_id, error)
@@ -434,3 +451,17 @@ def _to_quarantine(run: Run, message: Message, cause: str) -> Message:
         body=message.body,
     )
     return shelved.to_message(queue.QUARANTINE)
+
+
+_ACTS: Mapping[type, Callable[[Run, Any], Any]] = {
+    Done: _done,
+    Begun: _begun,
+    Overtime: _end_it,
+    CancelRun: _end_it,
+    HookOvertime: _end_hook,
+    GiveBack: _ask_back,
+    Withdrawn: _withdrawn,
+    HostDied: _host_died,
+    UnknownClass: _unknown_class,
+}
+"""What a Worker makes of each message."""

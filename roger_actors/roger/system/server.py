@@ -67,11 +67,11 @@ class System(GenServer[State]):
         """Listen as soon as the broker is there."""
         return Ok(State(kernel), then="listen")
 
-    async def handle_continue(self, token: Any, state: State) -> NoReply[State]:
+    async def handle_continue(self, step: str, state: State) -> NoReply[State]:
         """Subscribe, and say that this node is alive."""
         if not state.kernel.broker.is_connected:
             return NoReply(state)
-        if token == "listen" and not state.listening:
+        if step == "listen" and not state.listening:
             await _listen(state)
         await _broadcast(state.kernel, Alive(state.kernel.node, state.kernel.incarnation))
         return NoReply(state)

@@ -80,7 +80,9 @@ class WorkerHosts(GenServer[None]):
 
 
 async def _start(args: bytes) -> Pid:
-    spec = host_child("worker", "worker", args, restart="transient", shutdown="brutal_kill", timeout=START_LIMIT)
+    spec = host_child(
+        "worker", "worker", args, restart="transient", shutdown="brutal_kill", timeout=START_LIMIT
+    )
     pid: Pid = await DynamicSupervisor.start_child(SUPERVISOR, spec)
     return pid
 

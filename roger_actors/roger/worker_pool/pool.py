@@ -11,9 +11,10 @@ Source:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from roger_actors.otp import Down, GenServer, NoReply, Ok, Pid, Reply, process
+from roger_actors.otp import Down, From, GenServer, NoReply, Ok, Pid, Reply, process
 from roger_actors.otp import reason as reasons
 from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.worker_host.protocol import (
@@ -36,7 +37,7 @@ from roger_actors.roger.worker_pool.hosts import (
     start_host,
     stop_host,
 )
-from roger_actors.roger.worker_pool.ledger import STALL, Host, Ledger, Ticket
+from roger_actors.roger.worker_pool.ledger import STALL, Host, Ledger
 from roger_actors.transport import HostId
 
 RUNNER = "job_runner"
@@ -128,6 +129,18 @@ class StopHosts(NamedTuple):
     """Ask for an orderly stop of every worker host: the node is going down."""
 
 
+class Stalled(NamedTuple):
+    """Look whether running jobs hold back those sent behind them."""
+
+
+class Reap(NamedTuple):
+    """Look whether worker hosts have had nothing to do."""
+
+
+class TryAgain(NamedTuple):
+    """Ask for hosts again, some time after one could not start."""
+
+
 # -- state ---------------------------------------------------------------------------------------
 
 
@@ -173,49 +186,23 @@ class WorkerPool(GenServer[PoolState]):
         await end_hosts()
         if state.kernel.config.jobs:
             _ask_for_hosts(state, 1)
-        process.send_after(state.kernel.config.worker_idle_timeout / 2, process.self(), "reap")
+        process.send_after(state.kernel.config.worker_idle_timeout / 2, process.self(), Reap())
         return NoReply(state)
 
-    def handle_call(self, request: Any, sender: Any, state: PoolState) -> Any:
+    def handle_call(self, request: Snapshot | StopHosts, sender: From, state: PoolState) -> Reply[PoolState]:
         """Answer `Snapshot` and `StopHosts`."""
-        match request:
-            case Snapshot():
-                return Reply(_snapshot(state), state)
-            case StopHosts():
-                state.stopping = True
-                for host in list(state.ledger.hosts.values()):
-                    stop_host(host.pid)
-                return Reply(len(state.ledger.hosts), state)
+        if isinstance(request, StopHosts):
+            state.stopping = True
+            for host in list(state.ledger.hosts.values()):
+                stop_host(host.pid)
+            return Reply(len(state.ledger.hosts), state)
+        return Reply(_snapshot(state), state)
 
     def handle_info(self, message: Any, state: PoolState) -> NoReply[PoolState]:
-        """Take one message; each arm is one step of the books and what follows from it."""
-        match message:
-            case Lend():
-                _lend(state, message)
-            case Results():
-                _take_results(state, message)
-            case Kill():
-                _kill(state, message.worker)
-            case Reclaim():
-                _reclaim(state, message)
-            case Ready():
-                _take_host(state, message)
-            case Recalled():
-                _take_back(state, message.tickets)
-            case Withdraw():
-                _withdraw(state, message.worker)
-            case HookDone():
-                _answer(state, Done(message.ticket, True, 0, 0.0, None))
-            case Started():
-                _forked(state, message.host)
-            case NotStarted() | StartRefused():
-                _not_started(state, message)
-            case Down():
-                _host_down(state, message.process, message.reason)
-            case "stalled":
-                _recall_stalled(state)
-            case "reap":
-                _reap(state)
+        """Take one message: one step of the books, then give out what can be given out."""
+        act = _ACTS.get(message.__class__)
+        if act is not None:
+            act(state, message)
         _place(state)
         return NoReply(state)
 
@@ -228,6 +215,7 @@ def _lend(state: PoolState, ask: Lend) -> None:
         process.send(ask.worker, UnknownClass())
         return
     ticket = state.ledger.open(ask.worker, ask.queue, ask.limit, ask.partition, ask.payload)
+    ticket.class_name = ask.class_name
     ticket.watch = ask.watch
     if ask.hook:
         ticket.hook = RunHook(ticket.number, ask.hook, ask.partition, ask.payload, ask.failure)
@@ -247,7 +235,7 @@ def _place(state: PoolState) -> None:
             process.send(ticket.worker, Begun())
         if len(host.tickets) > 1 and not state.ticking:
             state.ticking = True
-            process.send_after(STALL, process.self(), "stalled")
+            process.send_after(STALL, process.self(), Stalled())
     if ledger.turn and not state.stopping and now >= state.held_until:
         state.count_starting()
         _ask_for_hosts(state, ledger.wanted_hosts())
@@ -291,8 +279,9 @@ def _is_worn(state: PoolState, host: Host) -> bool:
     return (limit is not None and host.done >= limit) or (memory is not None and host.rss > memory)
 
 
-def _kill(state: PoolState, worker: Pid) -> None:
+def _kill(state: PoolState, ask: Kill) -> None:
     """End a Worker's job: take it out of the line, or kill the host that runs it."""
+    worker = ask.worker
     ticket = state.ledger.by_worker.get(worker)
     if ticket is None:
         return
@@ -305,25 +294,25 @@ def _kill(state: PoolState, worker: Pid) -> None:
         _end(state, host, worker)
     else:
         process.send((RUNNER, host.host), Recall([ticket.number]))
-        process.send_after(STALL, process.self(), Kill(worker))
+        process.send_after(STALL, process.self(), ask)
 
 
-def _withdraw(state: PoolState, worker: Pid) -> None:
-    ticket = state.ledger.by_worker.get(worker)
+def _withdraw(state: PoolState, ask: Withdraw) -> None:
+    ticket = state.ledger.by_worker.get(ask.worker)
     if ticket is None or ticket.hook:
         return
     if ticket.host is None:
         state.ledger.close(ticket)
-        process.send(worker, Withdrawn())
+        process.send(ask.worker, Withdrawn())
     elif state.ledger.hosts[ticket.host].tickets[0] is not ticket:
         ticket.withdrawn = True
         process.send((RUNNER, ticket.host), Recall([ticket.number]))
 
 
-def _take_back(state: PoolState, numbers: list[int]) -> None:
+def _take_back(state: PoolState, message: Recalled) -> None:
     """Jobs that a host gave back wait again, or go back to the Workers that asked for them."""
-    state.ledger.recalled(numbers, state.now())
-    for number in numbers:
+    state.ledger.recalled(message.tickets, state.now())
+    for number in message.tickets:
         ticket = state.ledger.tickets.get(number)
         if ticket is not None and ticket.withdrawn:
             state.ledger.close(ticket)
@@ -353,7 +342,8 @@ def _monitor(state: PoolState, host: Pid) -> None:
         process.monitor(host)
 
 
-def _forked(state: PoolState, host: Pid) -> None:
+def _forked(state: PoolState, started: Started) -> None:
+    host = started.host
     state.asked -= 1
     if host.host in state.early:
         state.early.discard(host.host)
@@ -386,11 +376,11 @@ def _not_started(state: PoolState, message: NotStarted | StartRefused) -> None:
         state.kernel.log.error("a worker host could not start: %s", message.detail)
         state.refusal = message.detail
     state.held_until = state.now() + START_AGAIN
-    process.send_after(START_AGAIN, process.self(), "again")
+    process.send_after(START_AGAIN, process.self(), TryAgain())
 
 
-def _host_down(state: PoolState, pid: Pid, reason: Any) -> None:
-    host_id = HostId(pid.host)
+def _host_down(state: PoolState, down: Down) -> None:
+    host_id, reason = HostId(down.process.host), down.reason
     state.monitored.discard(host_id)
     state.early.discard(host_id)
     state.forked.discard(host_id)
@@ -406,24 +396,47 @@ def _host_down(state: PoolState, pid: Pid, reason: Any) -> None:
     state.count_starting()
 
 
-def _recall_stalled(state: PoolState) -> None:
+def _recall_stalled(state: PoolState, _: Stalled) -> None:
     state.ticking = False
     for host in state.ledger.to_recall(state.now()):
         waiting = [ticket.number for ticket in host.tickets][1:]
         process.send((RUNNER, host.host), Recall(waiting))
     if any(len(host.tickets) > 1 for host in state.ledger.hosts.values()):
         state.ticking = True
-        process.send_after(STALL, process.self(), "stalled")
+        process.send_after(STALL, process.self(), Stalled())
 
 
-def _reap(state: PoolState) -> None:
+def _reap(state: PoolState, _: Reap) -> None:
     limit = state.kernel.config.worker_idle_timeout
     idle = state.ledger.idle_longer_than(limit, state.now())
     spare = max(0, len(state.ledger.hosts) - KEPT_WARM)
     for host in idle[:spare]:
         state.ledger.retire_host(host)
         stop_host(host.pid)
-    process.send_after(limit / 2, process.self(), "reap")
+    process.send_after(limit / 2, process.self(), Reap())
+
+
+def _hook_done(state: PoolState, message: HookDone) -> None:
+    _answer(state, Done(message.ticket, ok=True, started_at=0, seconds=0.0))
+
+
+_ACTS: Mapping[type, Callable[[PoolState, Any], None]] = {
+    Lend: _lend,
+    Results: _take_results,
+    Kill: _kill,
+    Reclaim: _reclaim,
+    Withdraw: _withdraw,
+    Ready: _take_host,
+    Recalled: _take_back,
+    HookDone: _hook_done,
+    Started: _forked,
+    NotStarted: _not_started,
+    StartRefused: _not_started,
+    Down: _host_down,
+    Stalled: _recall_stalled,
+    Reap: _reap,
+}
+"""What the pool does with each message; the rest (`TryAgain`) only has it look at its lines."""
 
 
 def _snapshot(state: PoolState) -> dict[str, Any]:
