@@ -35,6 +35,38 @@ def test_a_page_has_one_sentence_per_line(page: Path) -> None:
     assert not crowded
 
 
+def test_the_drawing_of_the_layers_shows_what_there_is() -> None:
+    page = (PAGES / "explanation" / "architecture.md").read_text()
+    drawing = page.split("```mermaid")[1].split("```")[0]
+    drawn = set(re.findall(r"[a-z]+", drawing.replace("flowchart TD", "")))
+    package = ROOT / "roger_actors"
+    there = {
+        path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+
+    assert drawn == there - {"__init__", "__main__"}
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    package = ROOT / "roger_actors"
+    named = {
+        (page.name, name)
+        for page in WRITTEN
+        for name in re.findall(
+            r"`(?:roger_actors/)?((?:\w+/)*\w+\.py|(?:roger|otp|broker|transport)/\w+/)`", page.read_text()
+        )
+    }
+    elsewhere = {path.name for path in (ROOT / "docs" / "examples").rglob("*.py")}
+
+    gone = {
+        (page, name)
+        for page, name in named
+        if not (package / name).exists() and not (ROOT / name).exists() and name not in elsewhere
+    }
+
+    assert gone == set()
+
+
 def test_pins_are_within_the_ranges_that_users_get() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = (ROOT / ".ci" / "requirements.txt").read_text().splitlines()
