@@ -50,6 +50,31 @@ class Shorter(Job):
         await process.sleep(0.1)
 
 
+class Asks(Job):
+    """What may vary is a class method, or a static one."""
+
+    retry_levels = (1.0, 5)
+    job_name = "asks"
+
+    @classmethod
+    def queue_type(cls, args: dict[str, str]) -> str:
+        return args["queue"]
+
+    @classmethod
+    def retryable(cls) -> bool:
+        return True
+
+    @staticmethod
+    def max_execution_time() -> float | None:
+        return None
+
+    @classmethod
+    def execution_key(cls, args: dict[str, str]) -> str:
+        return args["user"]
+
+    def perform(self, args: dict[str, str]) -> None: ...
+
+
 class Counter(GenServer[int]):
     def init(self, start: int) -> Ok[int]:
         return Ok(start, timeout=5.0)
