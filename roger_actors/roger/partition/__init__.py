@@ -1,9 +1,10 @@
-"""One tenant on one node, in the kernel host.
+"""One tenant on one node.
 
-May import the OTP layer, the broker's contract and the modules of `roger` below it. Reading order:
-`subscriptions` (what to open and close: pure), `worker` (one job), `consumer` (deliveries in, Workers
-out), `supervisor` (a partition's tree), `manager` (which partitions this node runs).
+May import the OTP layer, the broker's contract and what is below it in `roger`. Reading order:
+`subscriptions` (what to open, close and hold: pure), `worker` (one job), `holding` and `opening`
+(what a consumer holds, and how its queues are opened), `consumer` (deliveries in, Workers out),
+`supervisor` (the partition's tree), `manager` (which partitions this node runs).
 
 Source:
-    `Roger.Partition` and what is below it.
+    `Roger.Partition` and the modules below it.
 """

@@ -17,15 +17,14 @@ Source:
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from roger_actors.broker import Consumer as Subscription
-from roger_actors.broker import Delivery, QueueSpec
-from roger_actors.errors import BrokerError, UndecodableJob
+from roger_actors.broker import Delivery
+from roger_actors.errors import UndecodableJob
 from roger_actors.otp import (
     Down,
     DynamicSupervisor,
@@ -36,54 +35,29 @@ from roger_actors.otp import (
     Reply,
     process,
 )
-from roger_actors.roger import flags, queue
+from roger_actors.roger import queue
 from roger_actors.roger.codec import JobHeader, decode_header
-from roger_actors.roger.kernel import MANAGER, POOL, Kernel, tell, workers_name
+from roger_actors.roger.kernel import POOL, Kernel, workers_name
 from roger_actors.roger.partition import subscriptions
-from roger_actors.roger.partition.worker import Assignment, CancelRun, Finished, GiveBack, Worker
+from roger_actors.roger.partition.holding import Held, Source, State
+from roger_actors.roger.partition.opening import (
+    Arrived,
+    Reset,
+    align,
+    end_orphans,
+    open_queues,
+    quiesce,
+    read_flags,
+)
+from roger_actors.roger.partition.worker import Assignment, CancelRun, Finished, Worker
 from roger_actors.roger.shelf import Shelved
 from roger_actors.roger.worker_pool.pool import Reclaim, Reclaimed
 
-OPEN_AGAIN = 1.0
-"""Seconds after which subscriptions that could not be opened are tried again."""
-CONNECTING = "connecting to the broker"
-"""Why a partition waits that waits for nothing else."""
-LANE_WINDOW = 500
-"""Deliveries of a lane that may be held at once, waiting ones included."""
-SETTLED_KEPT = 10_000
-"""Finished jobs with a stale delivery that are remembered, to ack their redelivery unrun."""
 MEASURED_EVERY = 50
 """Jobs between two looks at whether a queue's prefetch still fits."""
 
 
 # -- messages ------------------------------------------------------------------------------------
-
-
-class Arrived(NamedTuple):
-    """A delivery came."""
-
-    source: Source
-    delivery: Delivery
-
-
-class Reset(NamedTuple):
-    """What a subscription had delivered will be delivered again."""
-
-    source: Source
-    reason: str
-
-
-class Opened(NamedTuple):
-    """To the manager: every queue of the partition is consumed."""
-
-    partition: str
-
-
-class Waiting(NamedTuple):
-    """To the manager: the partition cannot be consumed yet, and why."""
-
-    partition: str
-    reason: str
 
 
 class Reconfigure(NamedTuple):
@@ -110,75 +84,6 @@ class Snapshot(NamedTuple):
     """Ask for what this partition does."""
 
 
-# -- state ---------------------------------------------------------------------------------------
-
-
-class Source:
-    """A subscription: a queue type's, or the lane's (`queue_type` empty)."""
-
-    __slots__ = (
-        "closing",
-        "held",
-        "max_workers",
-        "mean",
-        "measured",
-        "name",
-        "paused",
-        "queue_type",
-        "subscription",
-    )
-
-    def __init__(self, name: str, queue_type: str, max_workers: int) -> None:
-        self.name = name
-        self.queue_type = queue_type
-        self.max_workers = max_workers
-        self.subscription: Subscription | None = None
-        self.paused = False
-        self.closing = False
-        self.held = 0
-        self.mean: float | None = None
-        self.measured = 0
-
-
-class Held:
-    """A delivery that a Worker has in hand."""
-
-    __slots__ = ("delivery", "header", "since", "source", "stale", "worker")
-
-    worker: Pid
-
-    def __init__(self, source: Source, delivery: Delivery, header: JobHeader, since: float) -> None:
-        self.source = source
-        self.delivery = delivery
-        self.header = header
-        self.since = since
-        self.stale = False
-
-
-class State:
-    """What one partition's consumer holds."""
-
-    def __init__(self, kernel: Kernel, partition: str) -> None:
-        self.kernel = kernel
-        self.partition = partition
-        self.wanted = dict(kernel.partitions.get(partition, {}))
-        self.sources: dict[str, Source] = {}
-        self.lane: Source | None = None
-        self.held: dict[int, Held] = {}
-        self.numbers: dict[Pid, int] = {}
-        self.running: dict[str, int] = {}
-        self.lost: dict[Pid, Held] = {}
-        self.number = 0
-        self.keys: dict[str, deque[tuple[Delivery, JobHeader]]] = {}
-        self.cancelled: set[str] = set()
-        self.paused: set[str] = set()
-        self.held_back: list[tuple[Delivery, JobHeader]] = []
-        self.settled: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self.counts: Counter[str] = Counter()
-        self.quiet = False
-        self.open = False
-
-
 class Consumer(GenServer[State]):
     """Takes a partition's deliveries; see the module."""
 
@@ -187,11 +92,12 @@ class Consumer(GenServer[State]):
         process.trap_exit(True)
         return Ok(State(kernel, partition), then="start")
 
-    async def handle_continue(self, token: Any, state: State) -> NoReply[State]:
+    async def handle_continue(self, step: str, state: State) -> NoReply[State]:
         """End what a predecessor left behind, then open."""
-        if token == "start":
-            await _end_orphans(state)
-        await _open(state)
+        if step == "start":
+            await end_orphans(state)
+        await open_queues(state)
+        _start_held_back(state)
         return NoReply(state)
 
     async def handle_call(self, request: Any, sender: Any, state: State) -> Reply[State]:
@@ -199,16 +105,18 @@ class Consumer(GenServer[State]):
         match request:
             case Reconfigure():
                 state.wanted = dict(request.queues)
-                await _open(state)
+                await open_queues(state)
+                _start_held_back(state)
                 return Reply("ok", state)
             case Cancel():
                 return Reply(_cancel(state, request.job_id), state)
             case Reread():
-                await _read_flags(state)
-                await _align(state)
+                await read_flags(state)
+                await align(state)
+                _start_held_back(state)
                 return Reply("ok", state)
             case Quiesce():
-                await _quiesce(state)
+                await quiesce(state)
                 return Reply(len(state.held), state)
             case Snapshot():
                 return Reply(await _snapshot(state), state)
@@ -239,7 +147,7 @@ class Consumer(GenServer[State]):
 
     async def terminate(self, reason: Any, state: State) -> None:
         """Close the subscriptions: what is unacked goes back to the broker."""
-        for source in _all_sources(state):
+        for source in state.all_sources():
             if source.subscription is not None:
                 await source.subscription.close()
 
@@ -272,6 +180,14 @@ def _start_serial(state: State, lane: Source, delivery: Delivery, header: JobHea
         state.held_back.append((delivery, header))
     else:
         _start(state, lane, delivery, header)
+
+
+def _start_held_back(state: State) -> None:
+    """Start what the lane had held for a paused queue that is paused no more."""
+    held_back, state.held_back = state.held_back, []
+    for delivery, header in held_back:
+        if state.lane is not None:
+            _start_serial(state, state.lane, delivery, header)
 
 
 def _is_known(state: State, source: Source, delivery: Delivery, header: JobHeader) -> bool:
@@ -325,7 +241,7 @@ def _finished(state: State, message: Finished) -> Source | None:
     if message.outcome == "cancelled":
         state.cancelled.discard(header.id)
     if held.stale or not _ack(source, held.delivery):
-        _remember_settled(state, header)
+        state.remember_settled(header)
     if not held.stale:
         source.held -= 1
     _measure(source, message)
@@ -392,26 +308,7 @@ def _reset(state: State, source: Source, reason: str) -> None:
             held.stale = True
             source.held -= 1
     if source.queue_type == "":
-        _forget_waiting(state)
-
-
-def _forget_waiting(state: State) -> list[Delivery]:
-    """Let go of every job of the lane that has not begun, and return what was held."""
-    forgotten = []
-    for delivery, header in state.held_back:
-        forgotten.append(delivery)
-        state.keys.pop(header.execution_key or "", None)
-    state.held_back.clear()
-    for waiting in state.keys.values():
-        forgotten.extend(delivery for delivery, _ in waiting)
-        waiting.clear()
-    return forgotten
-
-
-def _remember_settled(state: State, header: JobHeader) -> None:
-    state.settled[header.id, header.retry_count] = None
-    if len(state.settled) > SETTLED_KEPT:
-        state.settled.popitem(last=False)
+        state.forget_waiting()
 
 
 def _ack(source: Source, delivery: Delivery) -> bool:
@@ -444,137 +341,6 @@ def _aside(state: State, source: Source, delivery: Delivery, cause: str) -> None
             source.subscription.ack(delivery)
 
     publishing.add_done_callback(settle)
-
-
-# -- opening and closing --------------------------------------------------------------------------
-
-
-def _all_sources(state: State) -> list[Source]:
-    return [*state.sources.values(), *([state.lane] if state.lane is not None else [])]
-
-
-async def _end_orphans(state: State) -> None:
-    """End the Workers of a predecessor: their deliveries have gone back to the broker."""
-    supervisor = workers_name(state.partition)
-    for child in await DynamicSupervisor.which_children(supervisor):
-        if isinstance(child.pid, Pid):
-            await DynamicSupervisor.terminate_child(supervisor, child.pid)
-
-
-async def _open(state: State) -> None:
-    """Bring the subscriptions in line with what is wanted; tried again while the broker is away."""
-    if not state.kernel.broker.is_connected:
-        tell(MANAGER, Waiting(state.partition, state.kernel.broker_error or CONNECTING))
-        return  # the manager says when it is there
-    try:
-        await _declare(state)
-        await _read_flags(state)
-        await _follow(state)
-    except BrokerError as error:
-        tell(MANAGER, Waiting(state.partition, str(error)))
-        process.send_after(OPEN_AGAIN, process.self(), "open")
-        return
-    state.open = True
-    tell(MANAGER, Opened(state.partition))
-
-
-async def _declare(state: State) -> None:
-    kind = state.kernel.config.queue_kind
-    specs = [QueueSpec(queue.make_name(state.partition, name), kind) for name in state.wanted]
-    specs.append(QueueSpec(queue.lane_name(state.partition), kind, single_active=True))
-    await state.kernel.broker.declare(specs)
-
-
-async def _follow(state: State) -> None:
-    current = {name: source.max_workers for name, source in state.sources.items() if not source.closing}
-    plan = subscriptions.plan(current, state.wanted)
-    for name in plan.close:
-        state.sources[name].closing = True
-    for name, workers in plan.change.items():
-        source = state.sources[name]
-        source.max_workers = workers
-        if source.subscription is not None:
-            source.subscription.set_prefetch(subscriptions.prefetch(workers, source.mean))
-    for source in [source for source in state.sources.values() if source.closing]:
-        await _close(state, source)
-    for name, workers in plan.open.items():
-        if name not in state.sources:
-            state.sources[name] = Source(queue.make_name(state.partition, name), name, workers)
-    if state.lane is None and state.sources:
-        state.lane = Source(queue.lane_name(state.partition), "", 1)
-    await _align(state)
-
-
-async def _close(state: State, source: Source) -> None:
-    """Take nothing more; the subscription goes when the last running job has been acked."""
-    if source.subscription is not None:
-        if source.held > 0:
-            await source.subscription.pause()
-            return
-        await source.subscription.close()
-    del state.sources[source.queue_type]
-    wanted = state.wanted.get(source.queue_type, 0)
-    if wanted > 0:
-        state.sources[source.queue_type] = Source(source.name, source.queue_type, wanted)
-
-
-async def _subscribe(state: State, source: Source) -> None:
-    lane = source.queue_type == ""
-    me = process.self()
-    runtime = process.here()
-    source.subscription = await state.kernel.broker.consume(
-        source.name,
-        prefetch=LANE_WINDOW if lane else subscriptions.prefetch(source.max_workers, source.mean),
-        on_delivery=lambda delivery: runtime.send(me, Arrived(source, delivery)),
-        on_reset=lambda reason: runtime.send(me, Reset(source, reason)),
-    )
-
-
-async def _read_flags(state: State) -> None:
-    kernel = state.kernel
-    limit = kernel.config.enqueue_timeout
-    prefix = flags.table_key(state.partition, "")
-    cancelled = await kernel.broker.tables.scan(flags.CANCELLED, prefix, limit)
-    now = kernel.clock.wall()
-    state.cancelled = {
-        flags.name_of(key) for key, value in cancelled.items() if not flags.is_forgotten(value, now)
-    }
-    paused = await kernel.broker.tables.scan(flags.PAUSED, prefix, limit)
-    state.paused = {flags.name_of(key) for key in paused}
-
-
-async def _align(state: State) -> None:
-    """Consume what is to be consumed; a paused queue is not even subscribed to."""
-    await asyncio.gather(*[_align_source(state, source) for source in _all_sources(state)])
-    for held in state.held.values():
-        if state.quiet or held.header.queue_type in state.paused:
-            process.send(held.worker, GiveBack())
-    held_back, state.held_back = state.held_back, []
-    for delivery, header in held_back:
-        assert state.lane is not None
-        _start_serial(state, state.lane, delivery, header)
-
-
-async def _align_source(state: State, source: Source) -> None:
-    paused = source.queue_type in state.paused or state.quiet
-    if source.closing:
-        return
-    if source.subscription is None:
-        if not paused:
-            await _subscribe(state, source)
-    elif source.paused != paused:
-        await (source.subscription.pause() if paused else source.subscription.resume())
-    source.paused = paused
-
-
-async def _quiesce(state: State) -> None:
-    """Stop taking deliveries, and give back those whose job has not begun."""
-    state.quiet = True
-    await _align(state)
-    lane = state.lane
-    if lane is not None and lane.subscription is not None:
-        for delivery in _forget_waiting(state):
-            lane.subscription.nack(delivery)
 
 
 # -- cancel and look -------------------------------------------------------------------------------

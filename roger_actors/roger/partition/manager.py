@@ -19,14 +19,8 @@ from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pi
 from roger_actors.roger import flags, queue, queue_key
 from roger_actors.roger.connection import BrokerDown, BrokerUp
 from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name, tell
-from roger_actors.roger.partition.consumer import (
-    CONNECTING,
-    Opened,
-    Quiesce,
-    Reconfigure,
-    Snapshot,
-    Waiting,
-)
+from roger_actors.roger.partition.consumer import Quiesce, Reconfigure, Snapshot
+from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting
 from roger_actors.roger.partition.supervisor import partition_child
 
 AGAIN = 1.0

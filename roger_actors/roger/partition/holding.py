@@ -1,0 +1,109 @@
+"""What a partition's consumer holds: subscriptions, deliveries in hand, execution keys.
+
+Mutable, because thousands of deliveries a second pass through it; only the consumer's own process
+touches it.
+
+Source:
+    The state of `Roger.Partition.Consumer`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+
+from roger_actors.broker import Consumer as Subscription
+from roger_actors.broker import Delivery
+from roger_actors.otp import Pid
+from roger_actors.roger.codec import JobHeader
+from roger_actors.roger.kernel import Kernel
+
+SETTLED_KEPT = 10_000
+"""Finished jobs with a stale delivery that are remembered, to ack their redelivery unrun."""
+
+
+class Source:
+    """A subscription: a queue type's, or the lane's (`queue_type` empty)."""
+
+    __slots__ = (
+        "closing",
+        "held",
+        "max_workers",
+        "mean",
+        "measured",
+        "name",
+        "paused",
+        "queue_type",
+        "subscription",
+    )
+
+    def __init__(self, name: str, queue_type: str, max_workers: int) -> None:
+        self.name = name
+        self.queue_type = queue_type
+        self.max_workers = max_workers
+        self.subscription: Subscription | None = None
+        self.paused = False
+        self.closing = False
+        self.held = 0
+        self.mean: float | None = None
+        self.measured = 0
+
+
+class Held:
+    """A delivery that a Worker has in hand."""
+
+    __slots__ = ("delivery", "header", "since", "source", "stale", "worker")
+
+    worker: Pid
+
+    def __init__(self, source: Source, delivery: Delivery, header: JobHeader, since: float) -> None:
+        self.source = source
+        self.delivery = delivery
+        self.header = header
+        self.since = since
+        self.stale = False
+
+
+class State:
+    """What one partition's consumer holds."""
+
+    def __init__(self, kernel: Kernel, partition: str) -> None:
+        self.kernel = kernel
+        self.partition = partition
+        self.wanted = dict(kernel.partitions.get(partition, {}))
+        self.sources: dict[str, Source] = {}
+        self.lane: Source | None = None
+        self.held: dict[int, Held] = {}
+        self.numbers: dict[Pid, int] = {}
+        self.running: dict[str, int] = {}
+        self.lost: dict[Pid, Held] = {}
+        self.number = 0
+        self.keys: dict[str, deque[tuple[Delivery, JobHeader]]] = {}
+        self.cancelled: set[str] = set()
+        self.paused: set[str] = set()
+        self.held_back: list[tuple[Delivery, JobHeader]] = []
+        self.settled: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self.counts: Counter[str] = Counter()
+        self.quiet = False
+        self.open = False
+
+    def all_sources(self) -> list[Source]:
+        """Return every subscription, the lane's last."""
+        return [*self.sources.values(), *([self.lane] if self.lane is not None else [])]
+
+    def remember_settled(self, header: JobHeader) -> None:
+        """Note that an attempt is over although its delivery could not be acked: it will come again."""
+        self.settled[header.id, header.retry_count] = None
+        if len(self.settled) > SETTLED_KEPT:
+            self.settled.popitem(last=False)
+
+    def forget_waiting(self) -> list[Delivery]:
+        """Let go of every job of the lane that has not begun, and return what was held."""
+        forgotten = []
+        for delivery, header in self.held_back:
+            forgotten.append(delivery)
+            self.keys.pop(header.execution_key or "", None)
+        self.held_back.clear()
+        for waiting in self.keys.values():
+            forgotten.extend(delivery for delivery, _ in waiting)
+            waiting.clear()
+        return forgotten

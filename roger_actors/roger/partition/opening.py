@@ -1,0 +1,174 @@
+"""Opening, closing, pausing and resuming a partition's queues. Runs in the consumer's process.
+
+Source:
+    `Roger.Partition.Consumer` (`reconfigure`, `pause`, `resume`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from roger_actors.broker import Delivery, QueueSpec
+from roger_actors.errors import BrokerError
+from roger_actors.otp import DynamicSupervisor, Pid, process
+from roger_actors.roger import flags, queue
+from roger_actors.roger.kernel import MANAGER, tell, workers_name
+from roger_actors.roger.partition import subscriptions
+from roger_actors.roger.partition.holding import Source, State
+from roger_actors.roger.partition.worker import GiveBack
+
+OPEN_AGAIN = 1.0
+"""Seconds after which subscriptions that could not be opened are tried again."""
+CONNECTING = "connecting to the broker"
+"""Why a partition waits that waits for nothing else."""
+LANE_WINDOW = 500
+"""Deliveries of a lane that may be held at once, waiting ones included."""
+
+
+class Arrived(NamedTuple):
+    """A delivery came."""
+
+    source: Source
+    delivery: Delivery
+
+
+class Reset(NamedTuple):
+    """What a subscription had delivered will be delivered again."""
+
+    source: Source
+    reason: str
+
+
+class Opened(NamedTuple):
+    """To the manager: every queue of the partition is consumed."""
+
+    partition: str
+
+
+class Waiting(NamedTuple):
+    """To the manager: the partition cannot be consumed yet, and why."""
+
+    partition: str
+    reason: str
+
+
+async def end_orphans(state: State) -> None:
+    """End the Workers of a predecessor: their deliveries have gone back to the broker."""
+    supervisor = workers_name(state.partition)
+    for child in await DynamicSupervisor.which_children(supervisor):
+        if isinstance(child.pid, Pid):
+            await DynamicSupervisor.terminate_child(supervisor, child.pid)
+
+
+async def open_queues(state: State) -> None:
+    """Bring the subscriptions in line with what is wanted; tried again while the broker is away."""
+    if not state.kernel.broker.is_connected:
+        tell(MANAGER, Waiting(state.partition, state.kernel.broker_error or CONNECTING))
+        return  # the manager says when it is there
+    try:
+        await _declare(state)
+        await read_flags(state)
+        await _follow(state)
+    except BrokerError as error:
+        tell(MANAGER, Waiting(state.partition, str(error)))
+        process.send_after(OPEN_AGAIN, process.self(), "open")
+        return
+    state.open = True
+    tell(MANAGER, Opened(state.partition))
+
+
+async def _declare(state: State) -> None:
+    kind = state.kernel.config.queue_kind
+    specs = [QueueSpec(queue.make_name(state.partition, name), kind) for name in state.wanted]
+    specs.append(QueueSpec(queue.lane_name(state.partition), kind, single_active=True))
+    await state.kernel.broker.declare(specs)
+
+
+async def _follow(state: State) -> None:
+    current = {name: source.max_workers for name, source in state.sources.items() if not source.closing}
+    plan = subscriptions.plan(current, state.wanted)
+    for name in plan.close:
+        state.sources[name].closing = True
+    for name, workers in plan.change.items():
+        source = state.sources[name]
+        source.max_workers = workers
+        if source.subscription is not None:
+            source.subscription.set_prefetch(subscriptions.prefetch(workers, source.mean))
+    for source in [source for source in state.sources.values() if source.closing]:
+        await _close(state, source)
+    for name, workers in plan.open.items():
+        if name not in state.sources:
+            state.sources[name] = Source(queue.make_name(state.partition, name), name, workers)
+    if state.lane is None and state.sources:
+        state.lane = Source(queue.lane_name(state.partition), "", 1)
+    await align(state)
+
+
+async def _close(state: State, source: Source) -> None:
+    """Take nothing more; the subscription goes when the last running job has been acked."""
+    if source.subscription is not None:
+        if source.held > 0:
+            await source.subscription.pause()
+            return
+        await source.subscription.close()
+    del state.sources[source.queue_type]
+    wanted = state.wanted.get(source.queue_type, 0)
+    if wanted > 0:
+        state.sources[source.queue_type] = Source(source.name, source.queue_type, wanted)
+
+
+async def _subscribe(state: State, source: Source) -> None:
+    lane = source.queue_type == ""
+    me = process.self()
+    runtime = process.here()
+    source.subscription = await state.kernel.broker.consume(
+        source.name,
+        prefetch=LANE_WINDOW if lane else subscriptions.prefetch(source.max_workers, source.mean),
+        on_delivery=lambda delivery: runtime.send(me, Arrived(source, delivery)),
+        on_reset=lambda reason: runtime.send(me, Reset(source, reason)),
+    )
+
+
+async def read_flags(state: State) -> None:
+    """Look up which jobs are cancelled and which queues are paused."""
+    kernel = state.kernel
+    limit = kernel.config.enqueue_timeout
+    prefix = flags.table_key(state.partition, "")
+    cancelled = await kernel.broker.tables.scan(flags.CANCELLED, prefix, limit)
+    now = kernel.clock.wall()
+    state.cancelled = {
+        flags.name_of(key) for key, value in cancelled.items() if not flags.is_forgotten(value, now)
+    }
+    paused = await kernel.broker.tables.scan(flags.PAUSED, prefix, limit)
+    state.paused = {flags.name_of(key) for key in paused}
+
+
+async def align(state: State) -> None:
+    """Consume what is to be consumed; a paused queue is not even subscribed to."""
+    await asyncio.gather(*[_align_source(state, source) for source in state.all_sources()])
+    for held in state.held.values():
+        if state.quiet or held.header.queue_type in state.paused:
+            process.send(held.worker, GiveBack())
+
+
+async def _align_source(state: State, source: Source) -> None:
+    paused = source.queue_type in state.paused or state.quiet
+    if source.closing:
+        return
+    if source.subscription is None:
+        if not paused:
+            await _subscribe(state, source)
+    elif source.paused != paused:
+        await (source.subscription.pause() if paused else source.subscription.resume())
+    source.paused = paused
+
+
+async def quiesce(state: State) -> None:
+    """Stop taking deliveries, and give back those whose job has not begun."""
+    state.quiet = True
+    await align(state)
+    lane = state.lane
+    if lane is not None and lane.subscription is not None:
+        for delivery in state.forget_waiting():
+            lane.subscription.nack(delivery)
