@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from roger_actors.roger.config.value import Child, Config, Supervision
+from roger_actors.roger.config.supervision import Child, Supervision
+from roger_actors.roger.config.value import Config
 
 Kind: TypeAlias = Literal["node", "host", "supervisor", "worker", "many"]
 
