@@ -6,12 +6,20 @@ Source: Elixir `DynamicSupervisor`; Erlang's `simple_one_for_one` is its ancesto
 from __future__ import annotations
 
 import asyncio
-import functools
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final
 
 from roger_actors.errors import NoProcess, TooManyChildren
 from roger_actors.otp import report
-from roger_actors.otp.child_spec import RESTARTING, ChildCount, ChildInfo, ChildSpec, Start, error_of, fault_of
+from roger_actors.otp.child_spec import (
+    RESTARTING,
+    ChildCount,
+    ChildInfo,
+    ChildSpec,
+    Start,
+    error_of,
+    fault_of,
+)
 from roger_actors.otp.children import IGNORED, REFUSED, Outcome, start_one, stop_one
 from roger_actors.otp.gen_server import GenServer, refused, start_under
 from roger_actors.otp.message import Exit, From, Refusal
@@ -30,9 +38,7 @@ from roger_actors.otp.restart import (
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.serving import ServerProcess
-from roger_actors.otp.supervisor import Child, forgetful, start_refused
-
-_TRY_AGAIN: Final = "try_again"
+from roger_actors.otp.supervision import TRY_AGAIN, Child, forgetful, start_refused
 
 
 class State:
@@ -174,13 +180,14 @@ class DynamicSupervisor(GenServer[State]):
             and (max_children.__class__ is not int or max_children < 0)
         ):
             wrong = Fault("invalid_max_children", max_children)
-        if wrong is None and extra_arguments.__class__ not in {tuple, list}:
-            wrong = Fault("invalid_extra_arguments", repr(extra_arguments)[:500])
+        extra: Any = extra_arguments
+        if wrong is None and extra.__class__ not in {tuple, list}:
+            wrong = Fault("invalid_extra_arguments", repr(extra)[:500])
         if wrong is not None:
             return Stop(Fault("supervisor_data", wrong))
         process = current()
         name = process.names[0] if process.names else str(process.pid)
-        return Ok(State(name, flags, max_children, tuple(extra_arguments)))
+        return Ok(State(name, flags, max_children, tuple(extra)))
 
     async def handle_call(self, request: Any, sender: From, state: State) -> Reply[State]:
         """Answer the client functions."""
@@ -188,7 +195,7 @@ class DynamicSupervisor(GenServer[State]):
 
     async def handle_cast(self, request: Any, state: State) -> NoReply[State] | Stop[State]:
         """Try a failed restart again, if it is still wanted."""
-        if request.__class__ is tuple and request[0] == _TRY_AGAIN:
+        if request.__class__ is tuple and request[0] == TRY_AGAIN:
             child = state.children.get(request[1])
             if child is not None and child.pid is RESTARTING:
                 return await _restart(state, request[1], child)
@@ -223,9 +230,16 @@ class DynamicSupervisor(GenServer[State]):
         return [(child.info(child.spec.id), child.restarts) for child in state.children.values()]
 
 
-@functools.lru_cache(maxsize=256)
 def _temporary(server: type[GenServer[Any]]) -> ChildSpec:
-    return ChildSpec(id=server.__qualname__, start=Start(server), restart="temporary").normalised()
+    spec = _TEMPORARY.get(server)
+    if spec is None:
+        spec = ChildSpec(id=server.__qualname__, start=Start(server), restart="temporary").normalised()
+        _TEMPORARY[server] = spec
+    return spec
+
+
+_TEMPORARY: Final[dict[type, ChildSpec]] = {}
+"""The one spec of all temporary children of a class."""
 
 
 async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | None) -> Any:
@@ -286,7 +300,7 @@ async def _restart(state: State, pid: Pid, child: Child) -> NoReply[State] | Sto
         report.trouble("start_error", state.name, outcome.reason, child.spec, pid)
         child.pid = RESTARTING
         # Through the mailbox, so that other requests, a shutdown above all, come in between.
-        GenServer.cast(current().pid, (_TRY_AGAIN, pid))
+        GenServer.cast(current().pid, (TRY_AGAIN, pid))
         return NoReply(state)
     del state.children[pid]
     if outcome.kind is not IGNORED:
@@ -322,7 +336,7 @@ async def _count_children(state: State) -> Any:
     return len(children), running, supervisors, len(children) - supervisors
 
 
-_CALLS: Final = {
+_CALLS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
     "start_child": _start_child,
     "terminate_child": _terminate_child,
     "which_children": _which_children,

@@ -8,6 +8,7 @@ Source: OTP `gen_server`; Elixir `GenServer`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Generic, TypeVar, Union
@@ -173,8 +174,9 @@ class GenServer(Generic[S]):
             ServerExited: It ended with another reason.
             ValueError: The timeout is no number of seconds.
         """
-        if timeout is not None and not (isinstance(timeout, int | float) and timeout >= 0):
-            raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
+        limit: Any = timeout
+        if limit is not None and not (isinstance(limit, int | float) and limit >= 0):
+            raise ValueError(f"a timeout is a number of seconds or None, not {limit!r}")
         runtime = here()
         try:
             await runtime.call(target, reason, timeout, "terminate")
@@ -317,7 +319,7 @@ async def _wait_for_start(runtime: Runtime, process: ServerProcess, timeout: flo
     began = process.began = runtime.loop.create_future()
     pending = runtime.wait_for_end(process.pid)
     assert pending.future is not None
-    pending.future.add_done_callback(lambda _: began.done() or began.set_result(None))
+    pending.future.add_done_callback(lambda _: _resolve(began))
     timer = None if timeout is None else runtime.timers.start(timeout, _start_timed_out, process)
     try:
         await began
@@ -326,6 +328,11 @@ async def _wait_for_start(runtime: Runtime, process: ServerProcess, timeout: flo
         pending.future.cancel()
         if timer is not None:
             runtime.timers.cancel(timer)
+
+
+def _resolve(began: asyncio.Future[None]) -> None:
+    if not began.done():
+        began.set_result(None)
 
 
 def _drop_exit(parent: Process, child: Pid) -> None:

@@ -5,6 +5,7 @@ One runs in every opened host, registered as `host_agent`, started by the host's
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -104,7 +105,11 @@ async def _processes(limit: int) -> list[dict[str, Any]]:
     ]
 
 
-_CALLS: Final = {"start_child": _start_child, "tree": _tree, "processes": _processes}
+_CALLS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
+    "start_child": _start_child,
+    "tree": _tree,
+    "processes": _processes,
+}
 
 
 def host_tree(runtime: Runtime) -> dict[str, Any]:
@@ -133,17 +138,17 @@ def _placed(runtime: Runtime) -> list[Process]:
 
 def _node(runtime: Runtime, info: ChildInfo, restarts: int) -> dict[str, Any]:
     pid = info.pid
-    node = {
+    node: dict[str, Any] = {
         "id": info.id if isinstance(info.id, str | int) else repr(info.id),
         "pid": str(pid) if pid.__class__ is Pid else None,
-        "host": pid.host if pid.__class__ is Pid else None,  # type: ignore[union-attr]
+        "host": pid.host if pid.__class__ is Pid else None,
         "type": info.type,
         "class": info.modules[0] if info.modules else "",
         "state": "restarting" if pid is not None and pid.__class__ is not Pid else "stopped",
         "restarts": restarts,
         "children": [],
     }
-    process = runtime.find(pid) if pid.__class__ is Pid else None  # type: ignore[arg-type]
+    process = runtime.find(pid) if pid.__class__ is Pid else None
     if process is not None:
         node.update(describe(process))
         node["children"] = _children(runtime, process, node)

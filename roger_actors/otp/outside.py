@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from roger_actors import errors
@@ -145,10 +145,12 @@ async def _cast(where: Where, name: str, request: Any) -> None:
 async def _hosts() -> dict[int, dict[str, Any]]:
     runtime = current().runtime
     endpoint = runtime.endpoint
-    known = {runtime.host: {"role": endpoint.role, "os_pid": endpoint.os_pid(runtime.host), "ready": True}}
+    known: dict[int, dict[str, Any]] = {
+        runtime.host: {"role": endpoint.role, "os_pid": endpoint.os_pid(runtime.host), "ready": True}
+    }
     for host, (role, ready) in runtime.remote.hosts.items():
         known[host] = {"role": role, "os_pid": endpoint.os_pid(host), "ready": ready.done()}
-    return dict(known)
+    return known
 
 
 async def _stop(reason: Reason) -> None:
@@ -201,4 +203,10 @@ def _expand(
             node["children"] = tree["children"]
 
 
-_HANDLERS = {"call": _call, "cast": _cast, "tree": _tree, "hosts": _hosts, "stop": _stop}
+_HANDLERS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
+    "call": _call,
+    "cast": _cast,
+    "tree": _tree,
+    "hosts": _hosts,
+    "stop": _stop,
+}

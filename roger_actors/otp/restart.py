@@ -44,9 +44,10 @@ def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | N
         return Fault("invalid_type", repr(flags)[:500])
     if flags.strategy not in strategies:
         return Fault("invalid_strategy", flags.strategy)
-    if flags.intensity.__class__ is not int or flags.intensity < 0:
+    intensity: Any = flags.intensity
+    if intensity.__class__ is not int or intensity < 0:
         return Fault("invalid_intensity", flags.intensity)
-    period = flags.period
+    period: Any = flags.period
     if isinstance(period, bool) or not isinstance(period, int | float) or not 0 < period < math.inf:
         return Fault("invalid_period", flags.period)
     if flags.auto_shutdown not in AUTO_SHUTDOWNS:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Generator
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+from roger_actors.otp import system
 from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest, Timeout
-from roger_actors.otp.reason import NORMAL, Crash, ExitProcess, Fault, Reason, is_clean, of_exception
+from roger_actors.otp.reason import NORMAL, Crash, Fault, Reason, is_clean, of_exception
+from roger_actors.otp.rest_of_coroutine import Rest
 from roger_actors.otp.result import UNSET, Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import CURRENT, Process, Runtime
-from roger_actors.otp.timers import Timer
+from roger_actors.otp.runtime import CURRENT, Process, Runtime, Timer
 
 if TYPE_CHECKING:
     from roger_actors.otp.gen_server import GenServer
@@ -28,33 +28,6 @@ RUNNING: Final = "running"
 IGNORED: Final = "ignored"
 FAILED: Final = "failed"
 STOPPING: Final = "stopping"
-
-
-class _Rest:
-    """The rest of a coroutine whose first step was already taken outside a task."""
-
-    __slots__ = ("_first", "_work")
-
-    def __init__(self, work: Coroutine[Any, Any, Any], first: Any) -> None:
-        self._work = work
-        self._first = first
-
-    def close(self) -> None:
-        """Close the coroutine."""
-        self._work.close()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        work, waited = self._work, self._first
-        while True:
-            try:
-                try:
-                    value = yield waited
-                except BaseException as error:  # the task hands in a cancellation: it is the coroutine's
-                    waited = work.throw(error)
-                else:
-                    waited = work.send(value)
-            except StopIteration as stop:
-                return stop.value
 
 
 class ServerProcess(Process):
@@ -161,39 +134,31 @@ class ServerProcess(Process):
     def run(self, limit: int) -> int:
         """Handle the continuation and up to `limit` messages."""
         if self.suspended:
-            return self._run_suspended()
+            return self.run_suspended()
         server = self.server
         handled = 0
         message: Any = None
         while handled < limit:
             try:
                 if self.then is not UNSET:
-                    token, self.then = self.then, UNSET
-                    message = None
+                    message, token, self.then = None, self.then, UNSET
                     result: Any = server.handle_continue(token, self.state)
+                elif not self.mailbox:
+                    break
                 else:
-                    if not self.mailbox:
-                        break
                     message = self.mailbox.popleft()
                     kind = message.__class__
                     if self.idle is not None and kind is not SystemRequest:
-                        self.runtime.timers.cancel(self.idle)
-                        self.idle = None
+                        self._stop_idling()
                     if kind is CallRequest:
                         result = server.handle_call(message.request, message.sender, self.state)
                     elif kind is CastRequest:
                         result = server.handle_cast(message.request, self.state)
-                    elif kind is SystemRequest:
+                    elif kind is SystemRequest or (kind is Exit and message.pid == self.parent):
                         handled += 1
-                        self._system(message)
-                        if self.suspended:
-                            return handled + self._run_suspended()
-                        if self.phase is not RUNNING:
+                        if not self._attend(message):
                             return handled
                         continue
-                    elif kind is Exit and message.pid == self.parent:
-                        self.stop(message.reason, message)
-                        return handled + 1
                     else:
                         result = server.handle_info(message, self.state)
                 handled += 1
@@ -205,6 +170,22 @@ class ServerProcess(Process):
                 return handled + 1
         self.rest()
         return handled
+
+    def _stop_idling(self) -> None:
+        if self.idle is not None:
+            self.runtime.timers.cancel(self.idle)
+            self.idle = None
+
+    def _attend(self, message: Any) -> bool:
+        """Act on a system request or the parent's exit; return whether the next message may be taken."""
+        if message.__class__ is Exit:
+            self.stop(message.reason, message)
+            return False
+        system.answer(self, message)
+        if self.suspended:
+            self.run_suspended()
+            return False
+        return self.phase is RUNNING and self.alive
 
     def _settle(self, result: Any, message: Any) -> bool:
         """Act on a callback's result; return whether the next message may be taken."""
@@ -252,7 +233,7 @@ class ServerProcess(Process):
             except StopIteration as stop:
                 self._resume(stop.value, message)
                 return
-            rest = _Rest(work, first)
+            rest = Rest(work, first)
             self.runtime.start_task(self, self._drive(rest, message), rest)
             return
         self.runtime.start_task(self, self._drive(work, message), work)
@@ -289,9 +270,7 @@ class ServerProcess(Process):
         """End in order: `terminate`, the reply, then links and monitors."""
         self.phase = STOPPING
         self.queued = True
-        if self.idle is not None:
-            self.runtime.timers.cancel(self.idle)
-            self.idle = None
+        self._stop_idling()
         if self.server.has_terminate:
             try:
                 result: Any = self.server.terminate(reason, self.state)
@@ -352,59 +331,25 @@ class ServerProcess(Process):
         except Exception as error:  # the user's hook must not bring the server down
             return f"<format_status failed: {type(error).__qualname__}>"
 
-    def _run_suspended(self) -> int:
+    def run_suspended(self) -> int:
+        """Answer system requests and the parent's exit; everything else stays queued."""
         mailbox = self.mailbox
-        handled = 0
         for message in list(mailbox or ()):
-            if message.__class__ is SystemRequest and mailbox is not None:
+            if mailbox is None:
+                break
+            kind = message.__class__
+            if kind is SystemRequest:
                 mailbox.remove(message)
-                handled += 1
-                self._system(message)
-            elif message.__class__ is Exit and message.pid == self.parent:
+                system.answer(self, message)
+            elif kind is Exit and message.pid == self.parent:
                 self.stop(message.reason, message)
-                return handled + 1
             if not self.alive or self.phase is not RUNNING:
-                return handled + 1
+                return 1
         if self.suspended:
             self.queued = False
         else:
             self.rest()
-        return handled
-
-    def _system(self, message: SystemRequest) -> None:
-        if message.operation == "terminate":
-            self.stop(message.argument, message)
-            return
-        try:
-            value = self._answer(message.operation, message.argument)
-            self.runtime.reply(message.sender, value)
-        except Exception as error:  # a replace_state function or an unencodable state: the asker's affair
-            self.runtime.reply(message.sender, of_exception(error))
-
-    def _answer(self, operation: str, argument: Any) -> Any:
-        if operation == "get_state":
-            return self.state
-        if operation == "get_status":
-            return self.status()
-        if operation == "replace_state":
-            self.state = argument(self.state)
-            return self.state
-        if operation in {"suspend", "resume"}:
-            self.suspended = operation == "suspend"
-            return None
-        return Fault("unknown_system_operation", operation)
-
-    def status(self) -> dict[str, Any]:
-        """Return what `get_status` shows."""
-        return {
-            "pid": self.pid,
-            "name": self.names[0] if self.names else None,
-            "class": self.label(),
-            "phase": "suspended" if self.suspended else self.phase,
-            "parent": self.parent,
-            "mailbox": len(self.mailbox or ()),
-            "state": self.formatted_state(),
-        }
+        return 1
 
 
 def _reraise_fatal(error: BaseException) -> None:
@@ -418,6 +363,3 @@ def _shown(value: Any) -> str:
         return repr(value)[:2000]
     except Exception:  # a user's __repr__ may raise anything
         return f"<{type(value).__qualname__}>"
-
-
-__all__ = ["FAILED", "IGNORED", "RUNNING", "STARTING", "STOPPING", "ExitProcess", "ServerProcess"]

@@ -242,7 +242,9 @@ _RAISINGS: Final[dict[int, Callable[[memoryview], Any]]] = {
     _DICT: lambda data: {key: item for key, item in _unpack(data)},
 }
 
-for _kind in (Shutdown, Crash, Signal, ExitStatus, CallExit, Fault):
-    register(_kind)
-for _kind in (Exit, Down, TimeoutMessage, Response, CallRequest, CastRequest, SystemRequest, Refusal):
+_OWN: Final[tuple[type[msgspec.Struct], ...]] = (
+    *(Shutdown, Crash, Signal, ExitStatus, CallExit, Fault),
+    *(Exit, Down, TimeoutMessage, Response, CallRequest, CastRequest, SystemRequest, Refusal),
+)
+for _kind in _OWN:
     register(_kind)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from roger_actors.clock import ManualClock
-from roger_actors.otp import Pid, Runtime, process
+from roger_actors.otp import ExitProcess, Pid, Runtime, process
 from roger_actors.transport import Endpoint, HostId, Role
 from roger_actors.transport.memory import MemoryNode, VirtualLoop
 
@@ -153,4 +153,4 @@ def _carried(error: BaseException) -> Exception:
 
 def _ended(done: asyncio.Future[Any], end: asyncio.Future[Any]) -> None:
     if not done.done() and not end.cancelled():
-        done.set_exception(_Carried(process.ExitProcess(end.result())))
+        done.set_exception(_Carried(ExitProcess(end.result())))

@@ -53,7 +53,9 @@ def test_importing_the_otp_layer_does_not_load(heavy: str) -> None:
 
 FOR_TYPES_ALONE = {
     "bootstrap.py": "the handle's type; thespian is loaded when a node is started",
-    "otp/remote.py": "a part of the runtime that has a file of its own",
+    "otp/runtime/remote.py": "a part of the runtime that has a file of its own",
+    "otp/runtime/scheduler.py": "the same",
+    "otp/runtime/records.py": "a process knows its runtime, which is made of parts",
     "otp/serving.py": "the running half of a GenServer, which starts it",
 }
 """Modules besides the lazy fronts that may import under TYPE_CHECKING, with the reason."""

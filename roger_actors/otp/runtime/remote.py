@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from roger_actors.errors import ServerExited, Undeliverable
 from roger_actors.otp import wire
-from roger_actors.otp.message import CallRequest, SystemRequest
+from roger_actors.otp.message import CallRequest, From, SystemRequest
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit
+from roger_actors.otp.runtime.records import Pending, Process, Target
 from roger_actors.transport import ROOT, HostExit, HostId
 
 if TYPE_CHECKING:
-    from roger_actors.otp.message import From
-    from roger_actors.otp.runtime import Pending, Process, Runtime, Target
+    from roger_actors.otp.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ class Remote:
 
     def _send_monitor(self, target: Target, host: HostId, number: int) -> None:
         # A host itself is watched by the transport: nothing to ask of it.
-        if target.__class__ is not Pid or target[2]:  # type: ignore[misc]
+        if target.__class__ is not Pid or target[2]:
             self._put(host, _MONITOR, _address(target), number)
 
     def demonitor(self, target: Target, number: int) -> None:
@@ -366,4 +366,4 @@ class Remote:
 
 def _address(target: Target) -> int | str:
     """Return how a target is named on its own host."""
-    return target[2] if target.__class__ is Pid else target[0]  # type: ignore[misc,return-value]
+    return target[2] if target.__class__ is Pid else target[0]

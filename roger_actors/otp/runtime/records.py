@@ -1,0 +1,109 @@
+"""What the runtime keeps of a process, and of whoever waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from roger_actors.otp.pid import Pid
+from roger_actors.otp.reason import Reason
+from roger_actors.otp.runtime.timers import Timer
+from roger_actors.transport import HostId
+
+if TYPE_CHECKING:
+    from roger_actors.otp.runtime.runtime import Runtime
+
+Target = Pid | str | tuple[str, HostId]
+"""Where to send: a pid, a name on this host, or a name on another."""
+
+CURRENT: Final[contextvars.ContextVar[Process | None]] = contextvars.ContextVar("process", default=None)
+"""The process whose code is running."""
+
+
+class Process:
+    """What every kind of process has; at rest only this.
+
+    Attributes:
+        runtime: The host's runtime.
+        pid: Its name for others.
+        mailbox: Messages not handled yet, or None when there are none.
+        queued: Whether it stands in the run queue, or must not (while it waits for its own callback).
+        alive: False from the moment it ends; its code may still be on the stack.
+        trapping: Whether exit signals become messages.
+        links: Pids of linked processes.
+        monitors: Who is to be told of its end, by monitor number (from other hosts: by (host, number)).
+        watches: What it monitors itself: target and what the watcher called it, by number.
+        names: The names it is registered under.
+        parent: Who started it with a link; its exit signal always ends a server.
+        task: The asyncio task of its `async` code, while there is one.
+        work: The user's coroutine that the task awaits.
+        reason: Why it ended.
+    """
+
+    __slots__ = (
+        "__weakref__", "alive", "links", "mailbox", "monitors", "names", "parent", "pid", "queued", "reason",
+        "runtime", "task", "trapping", "watches", "work",
+    )  # fmt: skip
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.pid: Pid = runtime.new_pid()
+        self.mailbox: deque[Any] | None = None
+        self.queued = False
+        self.alive = True
+        self.trapping = False
+        self.links: set[Pid] | None = None
+        self.monitors: dict[Any, Process | Pending | None] | None = None
+        self.watches: dict[int, tuple[Any, Any]] | None = None
+        self.names: list[str] | None = None
+        self.parent: Pid | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.work: Any = None
+        self.reason: Reason = None
+
+    def run(self, limit: int) -> int:
+        """Handle up to `limit` messages; return how many were handled."""
+        raise NotImplementedError
+
+    def rest(self) -> None:
+        """Leave the run queue, or go to its end when there is more to do."""
+        if self.mailbox:
+            self.runtime.requeue(self)
+        else:
+            self.mailbox = None
+            self.queued = False
+
+    def label(self) -> str:
+        """Return what kind of process this is, for lists and logs."""
+        raise NotImplementedError
+
+
+class Pending:
+    """Something that waits for a reply or for an end.
+
+    Attributes:
+        number: The monitor's and request's number.
+        target: The local process asked, or None if it is on another host.
+        host: The host of the one asked.
+        name: What the asker called it.
+        future: Who waits in a coroutine; else `process` gets a message.
+        process: The process that asked.
+        for_end: Whether the end itself is the answer.
+        timer: The time limit.
+    """
+
+    __slots__ = ("for_end", "future", "host", "name", "number", "process", "target", "timer")
+
+    def __init__(
+        self, number: int, name: Any, future: asyncio.Future[Any] | None, process: Process | None
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.future = future
+        self.process = process
+        self.target: Process | None = None
+        self.host: HostId | None = None
+        self.for_end = False
+        self.timer: Timer | None = None
