@@ -2,10 +2,12 @@
 
 May import: `transport` (its contract), `errors`, `clock`. Knows no job and no broker.
 
-In reading order: `pid`, `reason`, `message`, `result`, `links` (values and decisions); `timers`, `wire`,
-`remote`, `runtime` (one host's processes); `process`, `serving`, `gen_server` (what runs in them);
-`child_spec`, `restart` (decisions), `children`, `report`, `supervisor`, `dynamic_supervisor` (who restarts them);
-`host_child`, `host_agent`, `host`, `placement` (hosts as processes), `outside` (a node seen from its starter).
+In reading order:
+
+- values and decisions: `pid`, `reason`, `message`, `result`, `links`, `child_spec`, `restart`, `wire`;
+- what runs: `runtime` (one host's processes), `process`, `serving`, `system`, `gen_server`;
+- who restarts: `children`, `report`, `supervision`, `supervisor`, `dynamic_supervisor`;
+- hosts as processes: `host_child`, `host_agent`, `host`, `placement`, and `outside`, a node seen from its starter.
 """
 
 from roger_actors.otp import placement, process, reason, wire

@@ -32,9 +32,9 @@ class Start:
     """How to start a child: a server class or a function, and what to give it.
 
     Args:
-        target: `module:name` of one of the following, found where the child is started; a class with `start_link`, which is called with the arguments; or a function (`def` or
+        target: A class with `start_link`, which is called with the arguments; or a function (`def` or
             `async def`) that starts a process linked to its caller and returns its pid, `(pid, extra)`
-            or `Ignore()`.
+            or `Ignore()`; or `module:name` of either, found where the child is started.
         args: Positional arguments.
         kwargs: Keyword arguments; for a server class also `name` and `timeout`.
     """

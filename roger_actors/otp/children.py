@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
         return self.pid if self.extra is None else (self.pid, self.extra)
 
 
-async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:
+async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:  # noqa: PLR0911 - a table of cases
     """Start a child, linked to the current process; whatever goes wrong is an outcome, never an error.
 
     Args:
@@ -74,7 +74,7 @@ async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:
         return Outcome(REFUSED, reason=Fault("already_started", error.holder))
     except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
         raise
-    except BaseException as error:  # a start function may raise or exit as it likes: that is a failed start
+    except BaseException as error:  # noqa: BLE001 - a start function may raise or exit as it likes: that is a failed start
         return Outcome(REFUSED, reason=of_exception(error))
 
 

@@ -94,7 +94,7 @@ class GenServer(Generic[S]):
         raise ExitProcess(Fault("undef_handle_continue", repr(token)[:500]))
 
     def terminate(self, reason: Reason, state: S) -> Maybe[None]:
-        """Clean up. Not called on a kill, on an exit signal to a server that does not trap, or after a failed init."""
+        """Clean up; not called on a kill, on a signal to a server that does not trap, or after a failed init."""
 
     def format_status(self, state: S) -> Any:
         """Return what logs and `get_status` may show of the state."""
@@ -271,7 +271,7 @@ def refused(refusal: Refusal) -> errors.RogerActorsError:
     return StartFailed(what=refusal.error, reason=refusal.data)
 
 
-def _launch(
+def _launch(  # noqa: PLR0917 - one private way to start
     runtime: Runtime,
     server: GenServer[Any],
     args: tuple[Any, ...],
@@ -298,7 +298,7 @@ def start_under(parent: Process, server: GenServer[Any], args: tuple[Any, ...]) 
     return _outcome(process)
 
 
-async def _start(
+async def _start(  # noqa: PLR0917 - one private way to start
     cls: type[GenServer[Any]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -336,7 +336,7 @@ def _resolve(began: asyncio.Future[None]) -> None:
 
 
 def _drop_exit(parent: Process, child: Pid) -> None:
-    """Take the exit of a child that never began out of its starter's mailbox: the starter is told by the result."""
+    """Take the exit of a child that never began out of its starter's mailbox: the result tells."""
     for message in list(parent.mailbox or ()):
         if message.__class__ is Exit and message.pid == child and parent.mailbox is not None:
             parent.mailbox.remove(message)

@@ -16,7 +16,7 @@ from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.host_agent import AGENT, TOP, HostAgent
 from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.process import exit, receive, spawn_on, trap_exit
+from roger_actors.otp.process import exit, receive, spawn_on, trap_exit  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import KILL, SHUTDOWN, Reason, of_exception
 from roger_actors.otp.restart import Strategy
 from roger_actors.otp.runtime import Runtime
@@ -83,7 +83,7 @@ async def _keep(runtime: Runtime, start_top: Callable[[], Any], own_host: ChildS
     except StartFailed as error:
         runtime.stop(error.reason)
         return
-    except Exception as error:  # whatever the tree's own function raised is why the host ends
+    except Exception as error:  # noqa: BLE001 - whatever the tree's own function raised is why the host ends
         runtime.stop(of_exception(error))
         return
     runtime.remote.ready()

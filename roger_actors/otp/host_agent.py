@@ -34,7 +34,10 @@ _MOST_CHILDREN: Final = 200
 
 
 class HostAgent(GenServer[ChildSpec | None]):
-    """Answers `("tree",)`, `("processes", limit)`, `("start_child", …)`; in the root host `("start_host",)`."""
+    """Answers `("tree",)`, `("processes", limit)`, `("start_child", …)`; in the root host also `("start_host",)`.
+
+    It holds the spec of hosts made for single children, in the root host.
+    """
 
     trap_exit: ClassVar[bool] = True
 

@@ -77,7 +77,7 @@ class CastRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class SystemRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """A request that the behaviour itself answers: get_state, suspend, terminate …"""
+    """A request that the behaviour itself answers: get_state, suspend, terminate and so on."""
 
     sender: From
     operation: str

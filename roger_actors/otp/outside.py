@@ -108,7 +108,7 @@ async def _answer(frame: bytes, reply: Callable[[bytes], None]) -> None:
         answer = wire.dumps(("ok", await _HANDLERS[request[0]](*request[1:])))
     except RogerActorsError as error:
         answer = _refusal(error)
-    except Exception as error:  # a request that makes no sense must get an answer, too
+    except Exception as error:  # noqa: BLE001 - a request that makes no sense must get an answer, too
         _log.exception("a request from outside failed")
         answer = wire.dumps(("error", Refusal("StartFailed", {"what": "request", "reason": crash_of(error)})))
     reply(answer)

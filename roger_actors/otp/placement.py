@@ -12,7 +12,7 @@ from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.host_agent import AGENT
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.process import current, exit, link
+from roger_actors.otp.process import current, exit, link  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import KILL, Fault
 from roger_actors.transport import ROOT, HostId
 

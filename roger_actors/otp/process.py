@@ -290,7 +290,7 @@ async def receive(timeout: float | None = None, matching: Callable[[Any], bool] 
     """
     process = current()
     if not isinstance(process, FunctionProcess):
-        raise RuntimeError("a server's messages go to handle_info; receive is for processes made with spawn")
+        raise RuntimeError("a server's messages go to handle_info; receive is for processes made with spawn")  # noqa: TRY004 - it is the place that is wrong, not a type
     return await process.receive(timeout, matching)
 
 

@@ -32,7 +32,7 @@ class Atom:
     _known: Final[dict[str, Atom]] = {}
     name: str
 
-    def __new__(cls, name: str) -> Atom:
+    def __new__(cls, name: str) -> Atom:  # noqa: PYI034 - atoms are not subclassed
         """Return the one atom of that name."""
         atom = cls._known.get(name)
         if atom is None:
@@ -65,7 +65,7 @@ NOCONNECTION: Final = Atom("noconnection")
 TIMEOUT: Final = Atom("timeout")
 """It took longer than it was given."""
 
-KNOWN_ATOMS: Final = frozenset(Atom._known)
+KNOWN_ATOMS: Final = frozenset(Atom._known)  # noqa: SLF001 - its own class
 
 
 class Shutdown(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -165,7 +165,7 @@ def is_clean(reason: Reason) -> bool:
     return reason is NORMAL or reason is SHUTDOWN or reason.__class__ is Shutdown
 
 
-def of_exception(error: BaseException) -> Reason:
+def of_exception(error: BaseException) -> Reason:  # noqa: PLR0911 - a table of cases
     """Return the reason that an exception which nobody caught ends its process with."""
     if isinstance(error, ExitProcess):
         return error.reason
@@ -193,11 +193,11 @@ def crash_of(error: BaseException) -> Crash:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
         message = str(error)[:2000]
-    except Exception:  # the user's own __str__ may do anything
+    except Exception:  # noqa: BLE001 - the user's own __str__ may do anything
         message = "<no message: __str__ failed>"
     try:
         text = "".join(traceback.format_exception(error, limit=-30))[:16000]
-    except Exception:  # likewise
+    except Exception:  # noqa: BLE001 - likewise
         text = ""
     return Crash(name, message, text)
 

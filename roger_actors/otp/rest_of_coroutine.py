@@ -30,7 +30,7 @@ class Rest:
             try:
                 try:
                     value = yield waited
-                except BaseException as error:  # the task hands in a cancellation: it is the coroutine's
+                except BaseException as error:  # noqa: BLE001 - the task hands in a cancellation: it is the coroutine's
                     waited = work.throw(error)
                 else:
                     waited = work.send(value)

@@ -38,7 +38,7 @@ class SupervisorFlags:
     auto_shutdown: AutoShutdown = "never"
 
 
-def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | None:
+def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | None:  # noqa: PLR0911 - a table of cases
     """Return what is wrong with supervisor flags, as OTP names it, or None."""
     if not isinstance(flags, SupervisorFlags):
         return Fault("invalid_type", repr(flags)[:500])

@@ -76,7 +76,7 @@ class ServerProcess(Process):
                 self._await(result, None)
             else:
                 self._began(result)
-        except BaseException as error:  # whatever init raises is why the start failed
+        except BaseException as error:  # noqa: BLE001 - whatever init raises is why the start failed
             _reraise_fatal(error)
             self._start_failed(of_exception(error))
         finally:
@@ -131,7 +131,7 @@ class ServerProcess(Process):
             self.mailbox = None
             self.queued = False
 
-    def run(self, limit: int) -> int:
+    def run(self, limit: int) -> int:  # noqa: C901, PLR0912, PLR0915 - the hot loop, in one piece
         """Handle the continuation and up to `limit` messages."""
         if self.suspended:
             return self.run_suspended()
@@ -164,7 +164,7 @@ class ServerProcess(Process):
                 handled += 1
                 if not self._settle(result, message):
                     return handled
-            except BaseException as error:  # the process loop: whatever a callback raises is its exit reason
+            except BaseException as error:  # noqa: BLE001 - the process loop: whatever a callback raises is its exit reason
                 _reraise_fatal(error)
                 self._failed(error, message)
                 return handled + 1
@@ -274,7 +274,7 @@ class ServerProcess(Process):
         if self.server.has_terminate:
             try:
                 result: Any = self.server.terminate(reason, self.state)
-            except BaseException as error:  # what terminate raises becomes the reason
+            except BaseException as error:  # noqa: BLE001 - what terminate raises becomes the reason
                 _reraise_fatal(error)
                 reason = of_exception(error)
             else:
@@ -328,7 +328,7 @@ class ServerProcess(Process):
         """Return the state as `format_status` shows it; if that fails, say so."""
         try:
             return self.server.format_status(self.state)
-        except Exception as error:  # the user's hook must not bring the server down
+        except Exception as error:  # noqa: BLE001 - the user's hook must not bring the server down
             return f"<format_status failed: {type(error).__qualname__}>"
 
     def run_suspended(self) -> int:
@@ -361,5 +361,5 @@ def _reraise_fatal(error: BaseException) -> None:
 def _shown(value: Any) -> str:
     try:
         return repr(value)[:2000]
-    except Exception:  # a user's __repr__ may raise anything
+    except Exception:  # noqa: BLE001 - a user's __repr__ may raise anything
         return f"<{type(value).__qualname__}>"

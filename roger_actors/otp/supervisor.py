@@ -176,7 +176,7 @@ class Supervisor(GenServer[State]):
 
     # ---------------------------------------------------------------- callbacks
 
-    async def init(self, children: Children, flags: SupervisorFlags) -> Ok[State] | Ignore | Stop[State]:
+    async def init(self, children: Children, flags: SupervisorFlags) -> Ok[State] | Ignore | Stop[State]:  # noqa: C901, PLR0911 - a table of refusals
         """Check everything, then start the children in order; roll back if one fails."""
         if callable(children):
             made = children()

@@ -46,7 +46,7 @@ def answer(server: Server, message: SystemRequest) -> None:
     try:
         value = _answer(server, message.operation, message.argument)
         server.runtime.reply(message.sender, value)
-    except Exception as error:  # a replace_state function or an unencodable state: the asker's affair
+    except Exception as error:  # noqa: BLE001 - a replace_state function or an unencodable state: the asker's affair
         server.runtime.reply(message.sender, of_exception(error))
 
 

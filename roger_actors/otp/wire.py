@@ -191,7 +191,7 @@ def _ext(code: int, value: Any) -> msgspec.msgpack.Ext:
 
 _LOWERINGS: Final[dict[type, Callable[[Any, int], Any]]] = {
     list: lambda value, depth: [_lower(item, depth) for item in value],
-    dict: lambda value, depth: _lower_dict(value, depth),
+    dict: _lower_dict,
     tuple: lambda value, depth: _ext(_TUPLE, [_lower(item, depth) for item in value]),
     set: lambda value, depth: _ext(_SET, [_lower(item, depth) for item in value]),
     frozenset: lambda value, depth: _ext(_FROZENSET, [_lower(item, depth) for item in value]),
@@ -239,7 +239,7 @@ _RAISINGS: Final[dict[int, Callable[[memoryview], Any]]] = {
     _FROM: _decode_from,
     _ATOM: lambda data: Atom(_unpack(data)),
     _BIG: lambda data: int(_unpack(data)),
-    _DICT: lambda data: {key: item for key, item in _unpack(data)},
+    _DICT: lambda data: dict(_unpack(data)),
 }
 
 _OWN: Final[tuple[type[msgspec.Struct], ...]] = (

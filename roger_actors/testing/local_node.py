@@ -92,7 +92,7 @@ class LocalNode:
                 result = await function(*args)
             except asyncio.CancelledError:
                 raise
-            except BaseException as error:  # handed to the test, which raises it
+            except BaseException as error:  # noqa: BLE001 - handed to the test, which raises it
                 if not done.done():
                     done.set_exception(_carried(error))
             else:

@@ -1,4 +1,4 @@
-"""A server that does what a test tells it: start or fail to, end in any way, stop slowly or not at all."""
+"""A server that does what a test tells it: start or fail to, end in any way, stop slowly or never."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from roger_actors.otp import (
 )
 
 Journal = list[tuple[Any, ...]]
-"""What puppets did, in order: `("started", label)`, `("stopped", label, reason)`, `("got", label, message)`."""
+"""What puppets did: `("started", label)`, `("stopped", label, reason)`, `("got", label, message)`."""
 
 ABNORMAL = "abnormal"
 """An exit reason that is not clean."""
@@ -31,7 +31,8 @@ ABNORMAL = "abnormal"
 class Puppet(GenServer[Any]):
     """Obeys.
 
-    Calls: `("state",)`; `("wait",)` is never answered; `("reply", value)`; `("return", result)` returns just that from the callback.
+    Calls: `("state",)`; `("reply", value)`; `("wait",)`, never answered; `("return", result)`, which the
+    callback returns as it is.
     Casts: `("exit", reason)`, `("raise", error)`, `("stop", reason)`, `("unlink", pid)`, `("set", state)`.
     """
 

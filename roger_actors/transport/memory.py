@@ -131,9 +131,9 @@ class MemoryEndpoint:
         self.host = host
         self.role = role
         self.loop = node.loop
-        self.on_frame: Callable[[HostId, bytes], None] = lambda sender, frame: None
-        self.on_host_down: Callable[[HostId, HostExit], None] = lambda host, ended: None
-        self.on_request: Callable[[bytes, Callable[[bytes], None]], None] = lambda frame, reply: None
+        self.on_frame: Callable[[HostId, bytes], None] = lambda _, __: None
+        self.on_host_down: Callable[[HostId, HostExit], None] = lambda _, __: None
+        self.on_request: Callable[[bytes, Callable[[bytes], None]], None] = lambda _, __: None
         self.on_terminate: Callable[[], None] = self.stop
         self.on_killed: Callable[[], None] = lambda: None
         self._hub = node
@@ -196,7 +196,7 @@ class MemoryNode:
             return
         try:
             role.main(endpoint, args)
-        except Exception:  # as the contract says: whatever main raises ends the host with status 70
+        except Exception:  # noqa: BLE001 - as the contract says: whatever main raises ends the host with status 70
             _log.exception("main of role %s failed", role.name)
             self.end_host(endpoint.host, HostExit(status=_START_FAILED))
 

@@ -117,7 +117,12 @@ async def test_a_reply_may_come_later_from_another_process():
 async def test_a_stop_with_a_reply_answers_and_ends_with_the_reason(journal):
     server = await Puppet.start_link("s", journal)
 
-    assert await Puppet.call(server, ("return", Stop("enough", {"journal": journal, "label": "s", "stops_in": None}, reply=1))) == 1
+    assert (
+        await Puppet.call(
+            server, ("return", Stop("enough", {"journal": journal, "label": "s", "stops_in": None}, reply=1))
+        )
+        == 1
+    )
 
     assert await process.receive() == Exit(server, "enough")
     assert journal == [("started", "s"), ("stopped", "s", "enough")]
@@ -432,7 +437,13 @@ async def test_an_abnormal_end_is_logged_with_message_state_traceback_and_client
     with pytest.raises(ServerExited):
         await Breaks.call(server, "the request")
 
-    for part in ("the request", "the state", "ValueError: broken", "test_gen_server.py", f"client: {process.self()}"):
+    for part in (
+        "the request",
+        "the state",
+        "ValueError: broken",
+        "test_gen_server.py",
+        f"client: {process.self()}",
+    ):
         assert part in caplog.text
 
 

@@ -21,11 +21,9 @@ from roger_actors.otp import (
     ExitStatus,
     GenServer,
     NoReply,
-    Ok,
     Outside,
     Pid,
     Reply,
-    Response,
     Signal,
     Start,
     Supervisor,
@@ -57,7 +55,9 @@ class Far(Puppet):
     """A puppet on another host; asked by `call` for its pid."""
 
     def handle_call(self, request, sender, state):
-        return Reply(process.self(), state) if request == "pid" else super().handle_call(request, sender, state)
+        return (
+            Reply(process.self(), state) if request == "pid" else super().handle_call(request, sender, state)
+        )
 
 
 @pytest.fixture
@@ -448,13 +448,17 @@ def test_a_host_whose_tree_gives_up_ends_and_its_supervisor_is_told_why(caplog):
             tree.loop.settle()
 
         assert tree.node.exits[host] == HostExit(status=0)
-        told = [r.report for r in caplog.records if hasattr(r, "report") and r.report["offender"]["id"] == "app"]
+        told = [
+            r.report for r in caplog.records if hasattr(r, "report") and r.report["offender"]["id"] == "app"
+        ]
         assert told[0]["reason"] is SHUTDOWN
         assert tree.outside.call("app", "far", ("reply", 1)) == 1
 
 
 def test_a_host_whose_tree_does_not_start_is_a_failed_start():
-    with LocalNode({"app": Role("app", lambda endpoint, _: open_host(endpoint, broken, own_process=False))}) as node:
+    with LocalNode(
+        {"app": Role("app", lambda endpoint, _: open_host(endpoint, broken, own_process=False))}
+    ) as node:
 
         async def starts():
             process.trap_exit()
@@ -557,7 +561,12 @@ def test_the_whole_tree_is_listed_over_hosts():
 
         app, puppet = whole["tree"]["children"]
         assert (app["state"], app["role"], app["children"][0]["id"]) == ("host", "app", "far")
-        assert (puppet["name"], puppet["state"], puppet["mailbox"], puppet["restarts"]) == ("p", "waiting", 0, 0)
+        assert (puppet["name"], puppet["state"], puppet["mailbox"], puppet["restarts"]) == (
+            "p",
+            "waiting",
+            0,
+            0,
+        )
         tree.outside.cast("root", "p", ("exit", "crash"))
         tree.loop.settle()
         assert tree.outside.tree()["tree"]["children"][1]["restarts"] == 1
@@ -590,5 +599,3 @@ def test_a_host_that_does_not_answer_is_shown_as_such():
 def test_the_end_of_a_request_is_not_held_up_by_another():
     with Tree([ChildSpec(id="p", start=Start(Puppet, name="p"))]) as tree, pytest.raises(TimeoutError):
         tree.outside.call("root", "p", ("wait",), timeout=1.0)
-
-

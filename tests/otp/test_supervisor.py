@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from roger_actors.errors import ChildAlreadyPresent, ChildRestarting, ServerExited
+from roger_actors.errors import ChildAlreadyPresent, ChildRestarting
 from roger_actors.otp import (
     KILL,
     KILLED,
@@ -25,7 +25,6 @@ from roger_actors.otp import (
     Stop,
     Supervisor,
     SupervisorFlags,
-    Timeout,
     process,
     reason,
 )
@@ -89,8 +88,9 @@ async def test_one_for_all_stops_in_reverse_order_and_starts_in_order(journal):
     await pids(sup)
 
     assert [entry[:2] for entry in journal] == [
-        ("stopped", "b"), ("stopped", "c"), ("stopped", "a"), ("started", "a"), ("started", "b"), ("started", "c"),
-    ]  # fmt: skip
+        *(("stopped", id_) for id_ in "bca"),
+        *(("started", id_) for id_ in "abc"),
+    ]
 
 
 @pytest.mark.otp_line(49)
@@ -116,8 +116,9 @@ async def test_rest_for_one_goes_by_start_order_and_not_by_id(journal):
     await pids(sup)
 
     assert [entry[:2] for entry in journal] == [
-        ("stopped", "y"), ("stopped", "x"), ("stopped", "a"), ("started", "y"), ("started", "a"), ("started", "x"),
-    ]  # fmt: skip
+        *(("stopped", id_) for id_ in "yxa"),
+        *(("started", id_) for id_ in "yax"),
+    ]
 
 
 @pytest.mark.otp_line(51)
@@ -201,7 +202,9 @@ async def test_one_for_all_retries_the_whole_group_when_another_child_fails_to_s
 async def test_rest_for_one_retries_from_the_child_that_failed_to_start():
     asks, broken = switch()
     sup = await start(
-        [child("a"), child("b", options={"begins": asks}), child("c")], strategy="rest_for_one", max_restarts=1000
+        [child("a"), child("b", options={"begins": asks}), child("c")],
+        strategy="rest_for_one",
+        max_restarts=1000,
     )
     before = await pids(sup)
     broken.append(1)
@@ -354,7 +357,9 @@ def test_exactly_three_reasons_are_clean(why):
 
 
 @pytest.mark.otp_line(74)
-@pytest.mark.parametrize("why", [*ABNORMAL, "normal", ("shutdown", 1), reason.crash_of(ValueError("normal")), KILLED])
+@pytest.mark.parametrize(
+    "why", [*ABNORMAL, "normal", ("shutdown", 1), reason.crash_of(ValueError("normal")), KILLED]
+)
 def test_every_other_reason_is_abnormal(why):
     assert not reason.is_clean(why)
 
@@ -401,7 +406,9 @@ async def test_an_exit_is_reported_if_it_is_abnormal_or_the_child_permanent(capl
     await end((await pids(sup))["a"], why)
     await pids(sup)
 
-    assert ("child_terminated" in [r.report["kind"] for r in caplog.records if hasattr(r, "report")]) == reported
+    assert (
+        "child_terminated" in [r.report["kind"] for r in caplog.records if hasattr(r, "report")]
+    ) == reported
 
 
 @pytest.mark.otp_line(78)
@@ -732,7 +739,9 @@ async def test_a_child_that_removed_its_link_does_not_hang_its_supervisor(journa
 @pytest.mark.otp_line(111)
 @pytest.mark.otp_line(112)
 async def test_children_that_end_by_themselves_meanwhile_keep_their_reasons(caplog, journal):
-    sup = await start([child("a", journal), child("b", journal), child("c", journal, options={"stops_in": 2.0})])
+    sup = await start(
+        [child("a", journal), child("b", journal), child("c", journal, options={"stops_in": 2.0})]
+    )
     before = await pids(sup)
     process.exit(sup, SHUTDOWN)
     await process.sleep(1)
@@ -741,7 +750,9 @@ async def test_children_that_end_by_themselves_meanwhile_keep_their_reasons(capl
     await process.receive()
 
     assert ("stopped", "a", SHUTDOWN) in journal
-    errors = [r.report for r in caplog.records if hasattr(r, "report") and r.report["kind"] == "shutdown_error"]
+    errors = [
+        r.report for r in caplog.records if hasattr(r, "report") and r.report["kind"] == "shutdown_error"
+    ]
     assert [(error["offender"]["id"], error["reason"]) for error in errors] == [("b", "own reason")]
 
 
@@ -754,12 +765,16 @@ async def test_children_that_end_by_themselves_meanwhile_keep_their_reasons(capl
         ({}, "permanent", "brutal_kill", False),
     ],
 )
-async def test_a_shutdown_error_is_reported_for_an_unexpected_reason_only(caplog, how, restart, shutdown, reported):
+async def test_a_shutdown_error_is_reported_for_an_unexpected_reason_only(
+    caplog, how, restart, shutdown, reported
+):
     sup = await start([child("a", options=how, restart=restart, shutdown=shutdown)])
 
     await Supervisor.terminate_child(sup, "a")
 
-    assert ("shutdown_error" in [r.report["kind"] for r in caplog.records if hasattr(r, "report")]) == reported
+    assert (
+        "shutdown_error" in [r.report["kind"] for r in caplog.records if hasattr(r, "report")]
+    ) == reported
 
 
 @pytest.mark.otp_line(117)
@@ -859,5 +874,3 @@ async def test_flags_may_be_erlangs():
     )
 
     assert (await GenServer.get_state(sup)).flags.strategy == "one_for_all"
-
-

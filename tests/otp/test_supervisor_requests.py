@@ -276,7 +276,9 @@ async def test_get_childspec_of_nobody_is_not_found():
 
 
 @pytest.mark.otp_line(148)
-@pytest.mark.parametrize("ask", [Supervisor.which_children, Supervisor.count_children, DynamicSupervisor.count_children])
+@pytest.mark.parametrize(
+    "ask", [Supervisor.which_children, Supervisor.count_children, DynamicSupervisor.count_children]
+)
 async def test_a_request_to_no_supervisor_is_noproc(ask):
     with pytest.raises(NoProcess):
         await ask("nobody")
@@ -461,7 +463,9 @@ async def test_terminating_a_dead_or_foreign_pid_is_not_found():
 
 
 @pytest.mark.otp_line(158)
-@pytest.mark.parametrize(("error", "kind"), [(ValueError("x"), "Crash"), (process.ExitProcess(Fault("out")), "Fault")])
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ValueError("x"), "Crash"), (process.ExitProcess(Fault("out")), "Fault")]
+)
 async def test_a_dynamic_start_that_raises_gives_its_own_reason(error, kind):
     def starts():
         raise error

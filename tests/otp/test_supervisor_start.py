@@ -14,7 +14,6 @@ from roger_actors.otp import (
     Fault,
     GenServer,
     Ignore,
-    Ok,
     Shutdown,
     Start,
     Stop,
@@ -73,7 +72,9 @@ async def test_options_without_a_strategy_are_an_argument_error():
 
 @pytest.mark.otp_line(3)
 async def test_an_unknown_strategy_is_refused():
-    assert await refused([], strategy="all_for_one") == Fault("supervisor_data", Fault("invalid_strategy", "all_for_one"))
+    assert await refused([], strategy="all_for_one") == Fault(
+        "supervisor_data", Fault("invalid_strategy", "all_for_one")
+    )
 
 
 @pytest.mark.otp_line(4)
@@ -295,7 +296,12 @@ async def test_a_failed_start_rolls_back_in_reverse_order_with_each_childs_own_s
     reason = await refused(children)
 
     assert reason == Shutdown(Fault("failed_to_start_child", "broken", "c"))
-    assert [entry[:2] for entry in journal] == [("started", "a"), ("started", "b"), ("stopped", "b"), ("stopped", "a")]
+    assert [entry[:2] for entry in journal] == [
+        ("started", "a"),
+        ("started", "b"),
+        ("stopped", "b"),
+        ("stopped", "a"),
+    ]
 
 
 @pytest.mark.otp_line(34)
@@ -333,14 +339,18 @@ async def test_an_ignored_temporary_child_is_not_kept():
 async def test_an_ignored_dynamic_child_is_never_kept(restart):
     sup = await DynamicSupervisor.start_link()
 
-    assert await DynamicSupervisor.start_child(sup, child("a", options={"begins": Ignore}, restart=restart)) is None
+    assert (
+        await DynamicSupervisor.start_child(sup, child("a", options={"begins": Ignore}, restart=restart))
+        is None
+    )
     assert await DynamicSupervisor.which_children(sup) == []
     await GenServer.stop(sup)
 
 
 @pytest.mark.otp_line(39)
 @pytest.mark.parametrize(
-    ("target", "kind"), [(lambda: 42, "bad_return"), (lambda: None, "bad_return"), (lambda: "pid", "bad_return")]
+    ("target", "kind"),
+    [(lambda: 42, "bad_return"), (lambda: None, "bad_return"), (lambda: "pid", "bad_return")],
 )
 async def test_a_start_that_returns_no_process_is_an_error_and_its_spec_is_dropped(target, kind):
     sup = await start([])
@@ -411,7 +421,9 @@ async def test_a_start_function_that_raises_is_a_failed_start(error):
 async def test_a_failed_start_in_a_nested_supervisor_is_reported_at_each_level(caplog):
     inner = ChildSpec(
         id="inner",
-        start=Start(Supervisor, [child("leaf", options={"begins": lambda: Stop("x")})], strategy="one_for_one"),
+        start=Start(
+            Supervisor, [child("leaf", options={"begins": lambda: Stop("x")})], strategy="one_for_one"
+        ),
     )
 
     reason = await refused([inner])
@@ -445,5 +457,3 @@ async def test_a_start_function_may_use_asyncio(journal):
     await start([ChildSpec(id="a", start=Start(starts))])
 
     assert journal == [("started", "late")]
-
-

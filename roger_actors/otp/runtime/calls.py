@@ -22,7 +22,7 @@ class Calls(Signals):
     a late reply finds nobody.
     """
 
-    def ask(
+    def ask(  # noqa: PLR0912, PLR0915 - the hot path, in one piece
         self,
         target: Target,
         request: Any,

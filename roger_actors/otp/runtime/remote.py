@@ -234,14 +234,15 @@ class Remote:
         for signal in signals:
             try:
                 handlers[signal[0]](sender, *signal[1:])
-            except Exception:  # a malformed signal of another host must not harm this one
+            except Exception:  # noqa: BLE001 - a malformed signal of another host must not harm this one
                 _log.exception("a signal of host %s was dropped: %.500r", sender, signal)
 
     def _make_handlers(self) -> list[Callable[..., None]]:
         return [
-            self._in_send, self._in_exit, self._in_link, self._in_unlink, self._in_link_exit, self._in_monitor,
-            self._in_demonitor, self._in_down, self._in_call, self._in_reply, self._in_farewell, self._in_ready,
-        ]  # fmt: skip
+            *(self._in_send, self._in_exit, self._in_link, self._in_unlink, self._in_link_exit),
+            *(self._in_monitor, self._in_demonitor, self._in_down, self._in_call, self._in_reply),
+            *(self._in_farewell, self._in_ready),
+        ]
 
     def _local(self, address: int | str) -> Process | None:
         runtime = self._runtime

@@ -157,7 +157,7 @@ class Signals(Scheduler):
         finally:
             self._reaping = False
 
-    def _reap(self, process: Process) -> None:
+    def _reap(self, process: Process) -> None:  # noqa: C901, PLR0912 - the order of the steps is the point
         process.mailbox = None
         if process.task is not None:
             self._cancel(process.task, process.work)
