@@ -35,6 +35,8 @@ from roger_actors.errors import BrokerError, ChannelClosed, ConnectionFailed, Co
 
 PRECONDITION_FAILED = 406
 NOT_FOUND = 404
+ACKS_HELD = 0.001
+"""Seconds that acknowledgements wait for company while the broker has no need of them."""
 CONSUMERS_PER_LINK = 1000
 BUS_PREFETCH = 1000
 BROADCAST_SECONDS = 5.0
@@ -66,6 +68,8 @@ class AmqpBroker:
         self._consumers: list[AmqpConsumer] = []
         self._topics: dict[str, list[Callable[[bytes], None]]] = {}
         self._dirty: dict[AmqpConsumer, None] = {}
+        self._flushing = False
+        self._held_acks: asyncio.TimerHandle | None = None
         self._bus: AmqpConsumer | None = None
         self._own: list[AmqpConsumer] = []
         self._subscribing = asyncio.Lock()
@@ -393,12 +397,23 @@ class AmqpBroker:
         return self._extra_links[place - 1]
 
     def _mark_dirty(self, consumer: AmqpConsumer) -> None:
-        if not self._dirty:
-            asyncio.get_running_loop().call_soon(self._flush_acks)
+        """Send acknowledgements soon, and together: at once only where the broker waits for them."""
         self._dirty[consumer] = None
+        if self._flushing:
+            return
+        loop = asyncio.get_running_loop()
+        if not consumer.is_well_stocked:
+            self._flushing = True
+            loop.call_soon(self._flush_acks)
+        elif self._held_acks is None:
+            self._held_acks = loop.call_later(ACKS_HELD, self._flush_acks)
 
     def _flush_acks(self) -> None:
-        """Send the acknowledgements of this turn of the loop, one write per connection."""
+        """Send the acknowledgements that have come together, one write per connection."""
+        self._flushing = False
+        if self._held_acks is not None:
+            self._held_acks.cancel()
+            self._held_acks = None
         dirty, self._dirty = self._dirty, {}
         frames: dict[SwiftConnection, list[bytes]] = {}
         for consumer in dirty:

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+SUBSCRIBE_SECONDS = 30.0
 NOT_FOUND = 404
 
 
@@ -45,6 +46,11 @@ class Settlement:
     def is_outstanding(self, tag: int) -> bool:
         """Whether a tag was delivered and is not settled."""
         return self.floor < tag <= self.delivered and tag not in self._above
+
+    @property
+    def outstanding(self) -> int:
+        """How many deliveries are not settled."""
+        return self.delivered - self.floor - len(self._above)
 
     def ack(self, tag: int) -> None:
         """Note an acknowledgement; `take_frames` makes the frame of it."""
@@ -186,6 +192,11 @@ class AmqpConsumer:
             if delivery.generation == self._generation:
                 self._on_delivery(delivery)
 
+    @property
+    def is_well_stocked(self) -> bool:
+        """Whether more than half of what may be outstanding is: then an acknowledgement can wait a moment."""
+        return self._settlement.outstanding * 2 > self._prefetch
+
     def ack(self, delivery: Delivery) -> bool:
         """Say that a delivery is done with; False if it was stale."""
         settlement = self._settlement
@@ -284,8 +295,12 @@ class AmqpConsumer:
         channel.closed.add_done_callback(lambda done: end(done.result()))
         channel.on_cancel(end)
         try:
-            await self._subscribe(channel)
+            async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                await self._subscribe(channel)
             reason = await ended
+        except TimeoutError:
+            detail = f"no answer to a subscription to {self.queue!r}; has the queue a leader?"
+            raise ConnectionLost(broker=self._broker, detail=detail) from None
         finally:
             self._leave(channel)
         self._on_reset(reason)
