@@ -96,14 +96,15 @@ def _print_sample(contender: str, repetition: int, sample: Sample | BenchmarkFai
 
 def _print_table(document: dict[str, Any]) -> None:
     table = Table(title=document["title"], title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for figure in document["figures"]:
-        table.add_column(f"{figure['label']}\n{figure['unit']}, median (min–max)", justify="right")
-    table.add_column("settings")
+        table.add_column(f"{figure['label']}\n{figure['unit']}", justify="right")
     for contender in document["contenders"]:
         cells = [format_spread(contender["figures"].get(figure["key"])) for figure in document["figures"]]
-        table.add_row(contender["name"], *cells, settings_line(contender["settings"]))
+        table.add_row(contender["name"], *cells)
     console.print(table)
+    for contender in document["contenders"]:
+        console.print(f"{contender['name']}: {settings_line(contender['settings'])}", highlight=False)
     for goal in document["goals"]:
         verdict = "[green]reached[/green]" if goal["reached"] else "[red]not reached[/red]"
         console.print(
