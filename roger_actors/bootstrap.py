@@ -26,7 +26,7 @@ from roger_actors.clock import SystemClock
 from roger_actors.errors import ProcessError, RogerActorsError, TransportDown
 from roger_actors.otp import ChildSpec, Outside, Start, host_child, open_host, serve_outside
 from roger_actors.roger.application import app_children, kernel_children, root_children, top_options
-from roger_actors.roger.client import Client, read_config
+from roger_actors.roger.client.client import Client, read_config
 from roger_actors.roger.config import Config
 from roger_actors.roger.kernel import SHUTDOWN, SYSTEM, Kernel
 from roger_actors.roger.worker_host.host import JobRunner, prepare_process
@@ -175,9 +175,7 @@ class Node(Client):
         from roger_actors.transport.thespian import start_node
 
         checked = read_config(config)
-        handle = start_node(
-            checked.name, f"{__name__}:ROLES", _pack(checked), limit=timeout
-        )
+        handle = start_node(checked.name, f"{__name__}:ROLES", _pack(checked), limit=timeout)
         node = cls(checked, handle)
         try:
             node._wait_for_partitions(timeout)
@@ -320,7 +318,6 @@ class Node(Client):
         if "error" in answer:
             raise TransportDown(node=self.config.name, detail=answer["error"])
         return answer["value"]
-
 
 
 def running_tree(name: str, timeout: float = ASK_LIMIT) -> dict[str, Any]:

@@ -91,6 +91,15 @@ class Flaky(recorded.Recorded):
         return f"attempt {self.record.retry_count}"
 
 
+class UniqueFlaky(Flaky):
+    """The same, one of its kind: refused while the first runs or waits for its retry."""
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str:
+        """Return what it is about."""
+        return f"flaky-{args['about']}"
+
+
 class Hopeless(recorded.Recorded):
     """Raises always, and is buried."""
 

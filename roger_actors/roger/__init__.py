@@ -14,13 +14,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roger_actors.roger.async_client import AsyncClient
-    from roger_actors.roger.client import Client
+    from roger_actors.roger.client.client import Client
+    from roger_actors.roger.client.async_client import AsyncClient
     from roger_actors.roger.config import Branch, Child, Config, Supervision, check_imports, load, planned
-    from roger_actors.roger.hooks import Hooks
-    from roger_actors.roger.job import Job, JobRecord
-    from roger_actors.roger.registry import Registry
-    from roger_actors.roger.shelf import Shelved
+    from roger_actors.roger.jobs.hooks import Hooks
+    from roger_actors.roger.jobs.job import Job, JobRecord
+    from roger_actors.roger.jobs.registry import Registry
+    from roger_actors.roger.shelf.shelf import Shelved
     from roger_actors.roger.system.call import Answers
 
 __all__ = [
@@ -42,13 +42,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "async_client": ("AsyncClient",),
-    "client": ("Client",),
+    "client.async_client": ("AsyncClient",),
+    "client.client": ("Client",),
     "config": ("Branch", "Child", "Config", "Supervision", "check_imports", "load", "planned"),
-    "hooks": ("Hooks",),
-    "job": ("Job", "JobRecord"),
-    "registry": ("Registry",),
-    "shelf": ("Shelved",),
+    "jobs.hooks": ("Hooks",),
+    "jobs.job": ("Job", "JobRecord"),
+    "jobs.registry": ("Registry",),
+    "shelf.shelf": ("Shelved",),
     "system.call": ("Answers",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -31,8 +31,8 @@ from roger_actors.roger import kernel as names
 from roger_actors.roger.config import Child, Config, Strategy, Supervision
 from roger_actors.roger.connection import Connection
 from roger_actors.roger.kernel import Kernel
-from roger_actors.roger.parking import Parking
 from roger_actors.roger.partition.manager import Manager
+from roger_actors.roger.shelf.parking import Parking
 from roger_actors.roger.shutdown import ShutdownHandler
 from roger_actors.roger.system.server import System
 from roger_actors.roger.worker_pool.hosts import STARTER, SUPERVISOR, WorkerHosts

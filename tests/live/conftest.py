@@ -140,9 +140,7 @@ def configuration(url: str, **node: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def node(
-    broker_url: str, nothing_survives_the_module: None, session_events: Events
-) -> Iterator[Node]:
+def node(broker_url: str, nothing_survives_the_module: None, session_events: Events) -> Iterator[Node]:
     """A node that all tests of a module share, each with a partition of its own."""
     with Node.start(configuration(broker_url)) as node:
         yield node

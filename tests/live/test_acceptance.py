@@ -43,9 +43,7 @@ def test_the_same_job_without_a_queue_key_runs_as_often_as_it_is_enqueued(tenant
     assert [told["id"] for told in events.take(2, "ran")] == [record.id, record.id]
 
 
-def test_a_queue_key_is_refused_until_its_job_has_run(
-    tenant: Any, events: Any, wait_until: Until
-) -> None:
+def test_a_queue_key_is_refused_until_its_job_has_run(tenant: Any, events: Any, wait_until: Until) -> None:
     tenant.node.pause("default", tenant.name)
     first = enqueue(tenant, jobs.Unique, {"n": 1})
     for _ in range(3):
@@ -398,9 +396,7 @@ async def _publish(broker: Any, message: Any) -> None:
     await broker.publish(message, 5.0)
 
 
-def test_a_job_of_an_unknown_class_is_parked_and_shown(
-    tenant: Any, events: Any, wait_until: Until
-) -> None:
+def test_a_job_of_an_unknown_class_is_parked_and_shown(tenant: Any, events: Any, wait_until: Until) -> None:
     import attrs
 
     record = attrs.evolve(jobs.Tell.create({}), module="newer.release.Class")

@@ -20,8 +20,8 @@ from typing import Any
 from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
 from roger_actors.roger.config.settings import Phrase
 from roger_actors.roger.config.value import Config
-from roger_actors.roger.hooks import Hooks
-from roger_actors.roger.registry import Registry
+from roger_actors.roger.jobs.hooks import Hooks
+from roger_actors.roger.jobs.registry import Registry
 
 _PLACE = re.compile(r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 

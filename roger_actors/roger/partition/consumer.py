@@ -36,7 +36,7 @@ from roger_actors.otp import (
     process,
 )
 from roger_actors.roger import queue
-from roger_actors.roger.codec import JobHeader, decode_header
+from roger_actors.roger.jobs.codec import JobHeader, decode_header
 from roger_actors.roger.kernel import POOL, Kernel, workers_name
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.holding import Held, Source, State
@@ -50,7 +50,7 @@ from roger_actors.roger.partition.opening import (
     read_flags,
 )
 from roger_actors.roger.partition.worker import Assignment, CancelRun, Finished, Worker
-from roger_actors.roger.shelf import Shelved
+from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.worker_pool.pool import Reclaim, Reclaimed
 
 MEASURED_EVERY = 50

@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict, deque
 from roger_actors.broker import Consumer as Subscription
 from roger_actors.broker import Delivery
 from roger_actors.otp import Pid
-from roger_actors.roger.codec import JobHeader
+from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import Kernel
 
 SETTLED_KEPT = 10_000

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from roger_actors.broker import Change
 from roger_actors.errors import ConfigError, PartitionNotRunning, ProcessError, RogerActorsError
 from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
-from roger_actors.roger import flags, queue, queue_key
+from roger_actors.roger import queue
 from roger_actors.roger.connection import BrokerDown, BrokerUp
+from roger_actors.roger.global_state import flags, queue_key
 from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name, tell
 from roger_actors.roger.partition.consumer import Quiesce, Reconfigure, Snapshot
 from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from roger_actors.broker import Delivery, QueueSpec
 from roger_actors.errors import BrokerError
 from roger_actors.otp import DynamicSupervisor, Pid, process
-from roger_actors.roger import flags, queue
+from roger_actors.roger import queue
+from roger_actors.roger.global_state import flags
 from roger_actors.roger.kernel import MANAGER, tell, workers_name
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.holding import Source, State

@@ -24,11 +24,14 @@ from roger_actors.broker import Change, Delivery, Message, QueueSpec
 from roger_actors.errors import BrokerError, Unroutable
 from roger_actors.otp import GenServer, NoReply, Ok, Pid, Stop, process
 from roger_actors.otp.reason import SHUTDOWN, ExitStatus, Signal
-from roger_actors.roger import flags, queue, queue_key, retry, shelf
-from roger_actors.roger.codec import JobHeader, with_retry
+from roger_actors.roger import queue
+from roger_actors.roger.global_state import flags, queue_key
+from roger_actors.roger.global_state.queue_key import Verdict
+from roger_actors.roger.jobs import retry
+from roger_actors.roger.jobs.codec import JobHeader, with_retry
 from roger_actors.roger.kernel import POOL, Kernel
-from roger_actors.roger.queue_key import Verdict
-from roger_actors.roger.shelf import Shelved
+from roger_actors.roger.shelf import shelf
+from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.worker_host.protocol import Done, Failure
 from roger_actors.roger.worker_pool.pool import Begun, HostDied, Kill, Lend, UnknownClass, Withdraw, Withdrawn
 

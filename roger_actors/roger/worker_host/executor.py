@@ -30,18 +30,18 @@ from typing import Any, Final
 import attrs
 
 from roger_actors.errors import InvalidJob, JobError
-from roger_actors.roger import retry
-from roger_actors.roger.codec import decode
-from roger_actors.roger.hooks import Hooks
-from roger_actors.roger.job import Job, JobRecord, execute
-from roger_actors.roger.registry import Registry
+from roger_actors.roger.jobs import retry
+from roger_actors.roger.jobs.codec import decode
+from roger_actors.roger.jobs.hooks import Hooks
+from roger_actors.roger.jobs.job import Job, JobRecord, execute
+from roger_actors.roger.jobs.registry import Registry
 from roger_actors.roger.worker_host.failure import exception_of, failure_of, kind_of, one_line, stack_of
 from roger_actors.roger.worker_host.protocol import Done, HookDone, Run, RunHook
 
 BROKEN: Final = 70
 """Exit status of a host whose process a job has broken."""
 
-HOLD: Final = 0.0005
+HOLD: Final = 0.001
 """Seconds that results wait for company while more jobs are to be run; the last one never waits."""
 
 logger = logging.getLogger(__name__)

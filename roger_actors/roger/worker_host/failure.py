@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from roger_actors.errors import JobKilled, JobTimeout
-from roger_actors.roger.job import JobRecord
+from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.worker_host.protocol import Failure, FailureKind
 
 MAX_MESSAGE: Final = 2_000

@@ -21,7 +21,7 @@ from collections import OrderedDict, deque
 from roger_actors.otp import Pid
 from roger_actors.transport import HostId
 
-AHEAD = 16
+AHEAD = 32
 """Jobs that a host may hold, the running one included, when jobs are very short."""
 
 SHORT = 0.005

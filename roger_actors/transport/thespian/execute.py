@@ -20,6 +20,21 @@ _BOOT = (
 )
 
 
+_STREAMS = ("stdout", "stderr")
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles this process's standard streams as the other process's: log definitions may name them."""
+
+    def persistent_id(self, obj: object) -> str | None:
+        return next((name for name in _STREAMS if obj is getattr(sys, name)), None)
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, pid: str) -> object:
+        return getattr(sys, pid)
+
+
 class Order(Protocol):
     """What the new process is to do."""
 
@@ -44,7 +59,7 @@ def execute(order: Order, title: str, *descriptors: int) -> subprocess.Popen[byt
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write(marshal.dumps([os.path.abspath(entry) for entry in sys.path]))
-        stdin.write(pickle.dumps(order))
+        _Pickler(stdin).dump(order)
     return process
 
 
@@ -58,7 +73,7 @@ def _python() -> str:
 def main() -> None:
     """In the new process: take the order from standard input and carry it out."""
     try:
-        order: Order = pickle.load(sys.stdin.buffer)
+        order: Order = _Unpickler(sys.stdin.buffer).load()
     except EOFError:
         return  # the starter died while it was starting us
     null = os.open(os.devnull, os.O_RDONLY)

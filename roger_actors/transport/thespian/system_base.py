@@ -1,4 +1,4 @@
-"""The system base by name: `ActorSystem("rogerUnixBase")` for plain Thespian actors.
+"""The system base by name: `ActorSystem("multiprocUnixBase")` for plain Thespian actors.
 
 Thespian imports `thespian.system.<name>`; importing this module puts itself there. Its admin is
 executed, not forked, and has no logger process: an actor's logging is that of its own process,
@@ -25,7 +25,7 @@ from roger_actors.transport.thespian.execute import execute
 from roger_actors.transport.thespian.linux import adopt_orphans, set_title, sweep_all
 from roger_actors.transport.thespian.transport import Birth, Transport, listen
 
-NAME = "rogerUnixBase"
+NAME = "multiprocUnixBase"
 """The base's name for `ActorSystem`."""
 
 START_LIMIT = 10.0

@@ -13,9 +13,9 @@ import weakref
 import attrs
 import pytest
 
-from roger_actors.roger.codec import encode
-from roger_actors.roger.hooks import Hooks
-from roger_actors.roger.job import Job
+from roger_actors.roger.jobs.codec import encode
+from roger_actors.roger.jobs.hooks import Hooks
+from roger_actors.roger.jobs.job import Job
 from roger_actors.roger.worker_host.executor import BROKEN, Executor, Loaded, Refused, Stopped
 from roger_actors.roger.worker_host.protocol import Done, Failure, HookDone, Run, RunHook
 

@@ -13,9 +13,9 @@ import pytest
 
 from roger_actors.otp import SHUTDOWN, ChildSpec, GenServer, NoReply, Ok, Pid, Runtime, Start, open_host
 from roger_actors.otp.process import spawn_on
-from roger_actors.roger.codec import encode
-from roger_actors.roger.hooks import Hooks
-from roger_actors.roger.job import Job
+from roger_actors.roger.jobs.codec import encode
+from roger_actors.roger.jobs.hooks import Hooks
+from roger_actors.roger.jobs.job import Job
 from roger_actors.roger.worker_host.host import JobRunner, Vitals
 from roger_actors.roger.worker_host.protocol import (
     Done,

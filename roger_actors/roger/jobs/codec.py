@@ -20,9 +20,9 @@ import msgspec
 from msgspec import Meta
 
 from roger_actors.errors import JobTooLarge, UndecodableJob
-from roger_actors.roger.arguments import MAX_DEPTH, is_too_deep
-from roger_actors.roger.job import JobRecord
-from roger_actors.roger.job_class import MAX_LEVELS, MAX_SECONDS, MAX_TEXT
+from roger_actors.roger.jobs.arguments import MAX_DEPTH, is_too_deep
+from roger_actors.roger.jobs.job import JobRecord
+from roger_actors.roger.jobs.job_class import MAX_LEVELS, MAX_SECONDS, MAX_TEXT
 from roger_actors.roger.queue import DEFAULT_TYPE, is_id
 
 VERSION: Final = 1

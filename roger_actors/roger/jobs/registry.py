@@ -10,8 +10,8 @@ import importlib
 from collections.abc import Iterable, Sequence
 
 from roger_actors.errors import InvalidJob, UnknownJobClass
-from roger_actors.roger import job
-from roger_actors.roger.job import Job
+from roger_actors.roger.jobs import job
+from roger_actors.roger.jobs.job import Job
 
 
 class Registry:

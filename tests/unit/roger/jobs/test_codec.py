@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roger_actors.errors import JobTooLarge, UndecodableJob
-from roger_actors.roger import codec
-from roger_actors.roger.arguments import is_too_deep
-from roger_actors.roger.job import Job, JobRecord
+from roger_actors.roger.jobs import codec
+from roger_actors.roger.jobs.arguments import is_too_deep
+from roger_actors.roger.jobs.job import Job, JobRecord
 
 FULL = JobRecord(
     id="an-id",

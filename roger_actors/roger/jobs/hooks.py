@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from roger_actors.roger.job import JobRecord
+from roger_actors.roger.jobs.job import JobRecord
 
 FailureDetails = tuple[str, BaseException]
 """How a job failed (`error`, `exit`, `timeout`, `killed`, `signal`, `status`) and the exception. For

@@ -19,10 +19,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from roger_actors.broker import Broker, open_broker
-from roger_actors.roger.async_client import AsyncClient, Enqueued
+from roger_actors.roger.client.async_client import AsyncClient, Enqueued
 from roger_actors.roger.config import Config, load
-from roger_actors.roger.job import JobRecord
-from roger_actors.roger.shelf import Shelved
+from roger_actors.roger.jobs.job import JobRecord
+from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.system.call import Answers
 
 T = TypeVar("T")
@@ -53,7 +53,9 @@ class _Service:
 
     async def _open(self) -> AsyncClient:
         config = self.config
-        self.broker: Broker = open_broker(config.broker, prefix=config.prefix, name=f"client of {config.name}")
+        self.broker: Broker = open_broker(
+            config.broker, prefix=config.prefix, name=f"client of {config.name}"
+        )
         await self.broker.connect(config.enqueue_timeout)
         return AsyncClient(
             self.broker, max_payload=config.max_payload, enqueue_timeout=config.enqueue_timeout
@@ -246,4 +248,3 @@ def read_config(config: Config | str | os.PathLike[str] | Mapping[str, Any]) -> 
     if isinstance(config, Mapping):
         return Config.from_mapping(config, environ=os.environ)
     return load(Path(config))
-

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from roger_actors.errors import InvalidJob
-from roger_actors.roger import job
-from roger_actors.roger.job import Job, JobRecord
+from roger_actors.roger.jobs import job
+from roger_actors.roger.jobs.job import Job, JobRecord
 
 
 class Square(Job):

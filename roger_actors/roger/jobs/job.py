@@ -18,9 +18,10 @@ from typing import Any, NewType
 import attrs
 
 from roger_actors.errors import InvalidJob
-from roger_actors.roger import arguments, queue
-from roger_actors.roger import job_class as classes
-from roger_actors.roger.job_class import MAX_TEXT, full_name, is_text, shown
+from roger_actors.roger import queue
+from roger_actors.roger.jobs import arguments
+from roger_actors.roger.jobs import job_class as classes
+from roger_actors.roger.jobs.job_class import MAX_TEXT, full_name, is_text, shown
 
 JobId = NewType("JobId", str)
 """Identifies a job for ever, through all its retries."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roger_actors.errors import UndecodableJob
-from roger_actors.roger.key_set import KeySet
+from roger_actors.roger.global_state.key_set import KeySet
 
 
 def test_a_key_is_contained_from_its_adding_to_its_removal():

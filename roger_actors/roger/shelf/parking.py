@@ -12,10 +12,11 @@ from typing import Any
 from roger_actors.broker import Message
 from roger_actors.errors import BrokerError, UndecodableJob
 from roger_actors.otp import GenServer, NoReply, Ok, process
-from roger_actors.roger import queue, shelf
-from roger_actors.roger.codec import decode_header
+from roger_actors.roger import queue
+from roger_actors.roger.jobs.codec import decode_header
 from roger_actors.roger.kernel import Kernel
-from roger_actors.roger.shelf import Shelved
+from roger_actors.roger.shelf import shelf
+from roger_actors.roger.shelf.shelf import Shelved
 
 EVERY = 15.0
 """Seconds between two looks."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roger_actors.roger.config import RETRY_LEVELS
-from roger_actors.roger.retry import LEVELS, is_buried, next_delay
+from roger_actors.roger.jobs.retry import LEVELS, is_buried, next_delay
 
 
 def test_the_levels_are_roger_s():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from roger_actors.broker import Change
-from roger_actors.roger import queue_key
-from roger_actors.roger.queue_key import LAPSE, Claim, Verdict
+from roger_actors.roger.global_state import queue_key
+from roger_actors.roger.global_state.queue_key import LAPSE, Claim, Verdict
 
 NOW = 1000.0
 

@@ -8,8 +8,8 @@ import types
 import pytest
 
 from roger_actors.errors import InvalidJob, UnknownJobClass
-from roger_actors.roger.job import Job
-from roger_actors.roger.registry import Registry
+from roger_actors.roger.jobs.job import Job
+from roger_actors.roger.jobs.registry import Registry
 
 
 class Square(Job):

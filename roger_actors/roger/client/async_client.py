@@ -1,6 +1,6 @@
 """Enqueue, cancel, pause, look and mend, on one asyncio loop: no node is needed for it.
 
-For programs that have a loop and a broker object; `roger_actors.roger.client` wraps it for all others.
+For programs that have a loop and a broker object; `roger_actors.roger.client.client` wraps it for all others.
 
 Source:
     `Roger.Job.enqueue`, `Roger.Partition.Global`, `Roger.Queue`, `Roger.Info`.
@@ -16,10 +16,12 @@ import attrs
 from roger_actors.broker import Broker, Change, Message
 from roger_actors.clock import Clock, SystemClock
 from roger_actors.errors import DuplicateJob, RogerActorsError, Unroutable
-from roger_actors.roger import flags, queue, queue_key, shelf
-from roger_actors.roger.codec import check_size, decode, encode
-from roger_actors.roger.job import JobRecord
-from roger_actors.roger.shelf import Shelved
+from roger_actors.roger import queue
+from roger_actors.roger.global_state import flags, queue_key
+from roger_actors.roger.jobs.codec import check_size, decode, encode
+from roger_actors.roger.jobs.job import JobRecord
+from roger_actors.roger.shelf import shelf
+from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.system.call import Answers, SystemCaller
 
 Enqueued = JobRecord | RogerActorsError
@@ -86,7 +88,12 @@ class AsyncClient:
         return outcome
 
     async def enqueue_many(
-        self, records: Sequence[JobRecord], partition: str, *, delay: float = 0.0, timeout: float | None = None
+        self,
+        records: Sequence[JobRecord],
+        partition: str,
+        *,
+        delay: float = 0.0,
+        timeout: float | None = None,
     ) -> list[Enqueued]:
         """Put many jobs into one partition, pipelined; each is confirmed when this returns.
 
@@ -187,9 +194,7 @@ class AsyncClient:
             trying = again
         return won
 
-    async def _settle_claims(
-        self, claims: dict[int, Change], outcomes: list[Enqueued], limit: float
-    ) -> None:
+    async def _settle_claims(self, claims: dict[int, Change], outcomes: list[Enqueued], limit: float) -> None:
         """Second phase: mark what was published, free what certainly was not, let the rest lapse."""
         changes = []
         owners = []
@@ -333,9 +338,7 @@ class AsyncClient:
     async def _unset(self, table: str, key: str) -> None:
         current = await self._broker.tables.get(table, key, self._timeout)
         while current is not None:
-            (answer,) = await self._broker.tables.change(
-                [Change(table, key, current, None)], self._timeout
-            )
+            (answer,) = await self._broker.tables.change([Change(table, key, current, None)], self._timeout)
             current = None if answer.done else answer.current
 
 
