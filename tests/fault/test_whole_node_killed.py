@@ -1,0 +1,71 @@
+"""Must 6: a node killed with SIGKILL, every process of it, at any moment, and started again loses nothing.
+
+The seed is printed; ROGER_FAULT_SEED sets it. ROGER_FAULT_KILLS sets how many kills each window gets in
+the long test.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+SAMPLE_TIMES = 1
+LONG_TIMES = int(os.environ.get("ROGER_FAULT_KILLS", "3"))
+MOST_KILLS = 40
+
+
+def judge(campaign, wanted):
+    verdict = campaign.finish()
+    shown = f"seed {campaign.seed}: {dict(campaign.hits)}, {len(verdict.again)} ran twice, {verdict.tenants}"
+    print(shown)
+    faults = "\n".join(f"{fault.job} {fault.what}" for fault in verdict.faults[:20])
+    assert verdict.lost == 0, f"{shown}\nlost:\n{faults}"
+    assert verdict.is_clean, f"{shown}\n{faults}"
+    missed = [window for window in WINDOWS if campaign.hits[window] < wanted]
+    assert not missed, f"{shown}\nwindows not hit {wanted} times: {missed}"
+    campaign.is_good = True
+
+
+WINDOWS = (
+    "jobs running",
+    "published but not yet confirmed",
+    "waiting on an execution key",
+    "delayed for a retry",
+    "between follow-up and ack",
+)
+
+
+@pytest.mark.timeout(120)
+def test_a_node_killed_once_in_every_window_loses_nothing(campaign):
+    for kill in (
+        campaign.kill_at_random,
+        campaign.kill_in_keys_and_delays,
+        campaign.kill_before_ack,
+        campaign.kill_unconfirmed,
+    ):
+        kill()
+        campaign.start()
+
+    judge(campaign, SAMPLE_TIMES)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_node_killed_again_and_again_in_every_window_loses_nothing(campaign):
+    kills = 0
+    while min(campaign.hits[window] for window in WINDOWS) < LONG_TIMES and kills < MOST_KILLS:
+        kill = campaign.chosen.choice(
+            [
+                campaign.kill_at_random,
+                campaign.kill_at_random,
+                campaign.kill_in_keys_and_delays,
+                campaign.kill_before_ack,
+                campaign.kill_unconfirmed,
+            ]
+        )
+        kill()
+        campaign.start()
+        kills += 1
+
+    judge(campaign, LONG_TIMES)
