@@ -4,21 +4,29 @@ May import: `transport` (its contract), `errors`, `clock`. Knows no job and no b
 
 In reading order:
 
-- values and decisions: `pid`, `reason`, `message`, `result`, `links`, `child_spec`, `restart`, `wire`;
-- what runs: `runtime` (one host's processes), `process`, `serving`, `system`, `gen_server`;
-- who restarts: `children`, `report`, `supervision`, `supervisor`, `dynamic_supervisor`;
-- hosts as processes: `host_child`, `host_agent`, `host`, `placement`, and `outside`, a node seen from its starter.
+- values and decisions: `pid`, `reason`, `message`, `result`, `child_spec`, `restart`;
+- what runs: `runtime` (one host's processes, the wire), `process`, `serving`, `gen_server`;
+- who restarts: `supervision`, `supervisor`, `dynamic_supervisor`;
+- `hosts`: hosts as processes, and a node seen from its starter.
 """
 
-from roger_actors.otp import placement, process, reason, wire
+from roger_actors.otp import process, reason
 from roger_actors.otp.child_spec import RESTARTING, ChildCount, ChildInfo, ChildSpec, Start
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
-from roger_actors.otp.host import open_host
-from roger_actors.otp.host_agent import AGENT, APP_HOSTS, TOP
-from roger_actors.otp.host_child import host_child, host_of_role, start_host
+from roger_actors.otp.hosts import (
+    AGENT,
+    APP_HOSTS,
+    TOP,
+    Outside,
+    host_child,
+    host_of_role,
+    open_host,
+    placement,
+    serve_outside,
+    start_host,
+)
 from roger_actors.otp.message import Down, Exit, From, Response, Timeout
-from roger_actors.otp.outside import Outside, serve_outside
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import (
     KILL,
@@ -34,7 +42,7 @@ from roger_actors.otp.reason import (
 )
 from roger_actors.otp.restart import SupervisorFlags
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Runtime, Target
+from roger_actors.otp.runtime import Runtime, Target, wire
 from roger_actors.otp.supervisor import Supervisor
 
 __all__ = [

@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final
 
 from roger_actors.errors import NoProcess, TooManyChildren
-from roger_actors.otp import report
 from roger_actors.otp.child_spec import (
     RESTARTING,
     ChildCount,
@@ -20,7 +19,6 @@ from roger_actors.otp.child_spec import (
     error_of,
     fault_of,
 )
-from roger_actors.otp.children import IGNORED, REFUSED, Outcome, start_one, stop_one
 from roger_actors.otp.gen_server import GenServer, refused, start_under
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
@@ -38,7 +36,9 @@ from roger_actors.otp.restart import (
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.serving import ServerProcess
-from roger_actors.otp.supervision import TRY_AGAIN, Child, forgetful, start_refused
+from roger_actors.otp.supervision import report
+from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
+from roger_actors.otp.supervision.children import IGNORED, REFUSED, Outcome, start_one, stop_one
 
 
 class State:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from roger_actors.otp import supervision
 from roger_actors.otp.child_spec import (
     RESTARTING,
     ChildCount,
@@ -34,7 +33,8 @@ from roger_actors.otp.restart import (
 )
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
-from roger_actors.otp.supervision import Child, State
+from roger_actors.otp.supervision import acting
+from roger_actors.otp.supervision.acting import Child, State
 
 Children = Sequence[ChildSpec] | Callable[[], Any]
 """The specs; or a function called in the supervisor at each start that returns them, `(SupervisorFlags,
@@ -197,24 +197,24 @@ class Supervisor(GenServer[State]):
         state = State(process.names[0] if process.names else str(process.pid), flags)
         for spec in children:
             state.children[spec.id] = Child(spec.normalised())
-        failed = await supervision.start_all(state, list(state.children))
+        failed = await acting.start_all(state, list(state.children))
         if failed is None:
             return Ok(state)
         child, reason = failed
-        await supervision.stop_all(state, list(state.children))
+        await acting.stop_all(state, list(state.children))
         return Stop(Shutdown(Fault("failed_to_start_child", reason, child)))
 
     async def handle_call(self, request: Any, sender: From, state: State) -> Reply[State]:
         """Answer the client functions."""
-        handler = supervision.REQUESTS[request[0]]
+        handler = acting.REQUESTS[request[0]]
         return Reply(await handler(state, *request[1:]), state)
 
     async def handle_cast(self, request: Any, state: State) -> NoReply[State] | Stop[State]:
         """Try a failed restart again, if it is still wanted."""
-        if request.__class__ is tuple and request[0] == supervision.TRY_AGAIN:
+        if request.__class__ is tuple and request[0] == acting.TRY_AGAIN:
             child = state.children.get(request[1])
             if child is not None and child.pid is RESTARTING:
-                return await supervision.restart(state, child)
+                return await acting.restart(state, child)
         return NoReply(state)
 
     async def handle_info(self, message: Any, state: State) -> NoReply[State] | Stop[State]:
@@ -225,11 +225,11 @@ class Supervisor(GenServer[State]):
         child_id = state.ids.pop(message.pid, None)
         if child_id is None:
             return NoReply(state)
-        return await supervision.exited(state, state.children[child_id], message.reason)
+        return await acting.exited(state, state.children[child_id], message.reason)
 
     async def terminate(self, reason: Reason, state: State) -> None:
         """Stop every child, the last started first."""
-        await supervision.stop_all(state, list(state.children))
+        await acting.stop_all(state, list(state.children))
 
     def format_status(self, state: State) -> Any:
         """Show the children."""

@@ -2,12 +2,13 @@
 
 May import: the values of `otp` (pids, reasons, messages, wire) and `transport`.
 
-In reading order: `records` (a process, a pending call), `timers`, `scheduler` (table and run queue),
-`signals` (links, monitors, ends), `calls`, `remote` (other hosts), `runtime` (all of it).
+In reading order: `records` (a process, a pending call), `timers`, `wire` (bytes), `scheduler` (table and run queue),
+`links` (decisions), `signals` (links, monitors, ends), `calls`, `remote` (other hosts), `runtime` (all of it).
 """
 
+from roger_actors.otp.runtime import wire
 from roger_actors.otp.runtime.records import CURRENT, Pending, Process, Target
 from roger_actors.otp.runtime.runtime import Runtime
 from roger_actors.otp.runtime.timers import Timer, Timers
 
-__all__ = ["CURRENT", "Pending", "Process", "Runtime", "Target", "Timer", "Timers"]
+__all__ = ["CURRENT", "Pending", "Process", "Runtime", "Target", "Timer", "Timers", "wire"]

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from roger_actors.errors import ServerExited, Undeliverable
-from roger_actors.otp import wire
 from roger_actors.otp.message import CallRequest, From, SystemRequest
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit
+from roger_actors.otp.runtime import wire
 from roger_actors.otp.runtime.records import Pending, Process, Target
 from roger_actors.transport import ROOT, HostExit, HostId
 

@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from roger_actors.otp.links import Effect, Verdict, on_exit_request, on_link_exit
 from roger_actors.otp.message import Down, Exit
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import NOPROC, Reason
+from roger_actors.otp.runtime.links import Effect, Verdict, on_exit_request, on_link_exit
 from roger_actors.otp.runtime.records import Pending, Process, Target
 from roger_actors.otp.runtime.scheduler import Scheduler
 from roger_actors.otp.runtime.timers import Timers

@@ -12,9 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from roger_actors.otp import report
 from roger_actors.otp.child_spec import RESTARTING, ChildInfo, ChildSpec, error_of, fault_of
-from roger_actors.otp.children import IGNORED, REFUSED, STARTED, Outcome, start_one, stop_one
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Refusal
 from roger_actors.otp.pid import Pid
@@ -30,6 +28,8 @@ from roger_actors.otp.restart import (
     is_shutdown_error,
 )
 from roger_actors.otp.result import NoReply, Stop
+from roger_actors.otp.supervision import report
+from roger_actors.otp.supervision.children import IGNORED, REFUSED, STARTED, Outcome, start_one, stop_one
 
 TRY_AGAIN: Final = "try_again"
 """Cast by a supervisor to itself, with a child's id, after a restart that failed."""

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from roger_actors.errors import StartFailed
 from roger_actors.otp.child_spec import ChildSpec, Restart, ShutdownLimit, Start
-from roger_actors.otp.children import take_exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
 from roger_actors.otp.reason import TIMEOUT, Reason
 from roger_actors.otp.runtime import Runtime
+from roger_actors.otp.supervision.children import take_exit
 from roger_actors.transport import HostId
 
 

@@ -7,13 +7,13 @@ that is there. The child is named by its import path, so that neither root nor k
 from __future__ import annotations
 
 from roger_actors.errors import StartFailed
-from roger_actors.otp import children
 from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.gen_server import GenServer
-from roger_actors.otp.host_agent import AGENT
+from roger_actors.otp.hosts.host_agent import AGENT
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, exit, link  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import KILL, Fault
+from roger_actors.otp.supervision import children
 from roger_actors.transport import ROOT, HostId
 
 

@@ -12,7 +12,6 @@ import attrs
 
 from roger_actors.errors import RogerActorsError, StartFailed
 from roger_actors.otp.child_spec import ChildInfo, ChildSpec, Start
-from roger_actors.otp.children import REFUSED, STARTED, start_one
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Down, From, Refusal
@@ -22,6 +21,7 @@ from roger_actors.otp.reason import SHUTDOWN, Fault
 from roger_actors.otp.result import NoReply, Ok, Reply
 from roger_actors.otp.runtime import Process, Runtime
 from roger_actors.otp.serving import ServerProcess
+from roger_actors.otp.supervision.children import REFUSED, STARTED, start_one
 
 AGENT: Final = "host_agent"
 APP_HOSTS: Final = "app_hosts"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from roger_actors.errors import StartFailed
 from roger_actors.otp.child_spec import ChildSpec
-from roger_actors.otp.host_agent import AGENT, TOP, HostAgent
+from roger_actors.otp.hosts.host_agent import AGENT, TOP, HostAgent
 from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import exit, receive, spawn_on, trap_exit  # noqa: A004 - its OTP name

@@ -1,0 +1,16 @@
+"""The running half of a GenServer.
+
+May import `runtime`, `process` and the values of `otp`. Modules: `server_process` (messages, callbacks, state,
+the end), `system` (requests that need no callback), `rest_of_coroutine`.
+"""
+
+from roger_actors.otp.serving.server_process import (
+    FAILED,
+    IGNORED,
+    RUNNING,
+    STARTING,
+    STOPPING,
+    ServerProcess,
+)
+
+__all__ = ["FAILED", "IGNORED", "RUNNING", "STARTING", "STOPPING", "ServerProcess"]
