@@ -84,7 +84,7 @@ bench: setup-dev ## Measure ours and others side by side (ARGS="jobs --quick")
 	@.ci/with-rabbitmq $(PY) -m benchmarks $(if $(ARGS),$(ARGS),all --quick)
 
 thespian-suite: setup-dev ## Thespian's own test suite against our system base
-	@$(BIN)pytest tests/thespian_suite $(ARGS)
+	@$(PY) -m tests.thespian_suite $(ARGS)
 
 clean: ## Remove what was built; the virtual environment too
 	@rm -rf .venv build dist site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
