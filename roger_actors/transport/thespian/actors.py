@@ -39,11 +39,12 @@ from thespian.system.transport import TransmitIntent
 from thespian.system.utilis import checkActorCapabilities, thesplog_control
 
 from roger_actors.transport.base import HostExit
+from roger_actors.transport.thespian.birth import Birth, Resident
 from roger_actors.transport.thespian.linux import set_title
-from roger_actors.transport.thespian.transport import Birth, Resident, Transport
+from roger_actors.transport.thespian.transport import Transport
 
 
-class Host(Actor):  # type: ignore[misc]
+class Host(Actor):
     """A node's host as Thespian sees it: an actor that no actor message is for."""
 
     def receiveMessage(self, message: Any, sender: Any) -> None:
@@ -61,7 +62,7 @@ class _Unthrottled:
         return "none"
 
 
-class _Core(MultiProcReplicator):  # type: ignore[misc]
+class _Core(MultiProcReplicator):
     """What admin and manager share."""
 
     transport: Transport
@@ -79,7 +80,7 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - stock handling: what cannot be sent returns as a PoisonMessage
             super()._send_intent_to_transport(intent)
 
-    def _startChildActor(
+    def _startChildActor(  # noqa: PLR0917 - Thespian's signature
         self,
         childAddr: Any,
         childClass: Any,
@@ -159,7 +160,7 @@ class _Core(MultiProcReplicator):  # type: ignore[misc]
         return True
 
 
-class Admin(_Core, ThespianAdmin):  # type: ignore[misc]
+class Admin(_Core, ThespianAdmin):
     """The admin of an actor system on this base."""
 
     def __init__(self, transport: Transport, address: Any, capabilities: Any, log_definitions: Any) -> None:
@@ -175,13 +176,13 @@ class Admin(_Core, ThespianAdmin):  # type: ignore[misc]
         self.transport.scheduleTransmit(None, TransmitIntent(starter, EndpointConnected(0)))
 
 
-class Manager(_Core, ActorManager):  # type: ignore[misc]
+class Manager(_Core, ActorManager):
     """What runs an actor in a process of its own."""
 
     def __init__(self, transport: Transport, given: tuple[Any, ...], parent: Any) -> None:
         child_class, name, source_hash, source, parent_address, requirements = given
         super().__init__(
-            child_class, name, transport, source_hash, source, parent_address, parent._adminAddr,
+            child_class, name, transport, source_hash, source, parent_address, parent.transport.admin_address,
             requirements, parent.capabilities, None, parent.logdefs,
         )  # fmt: skip
         self._begin()
@@ -208,14 +209,16 @@ class Manager(_Core, ActorManager):  # type: ignore[misc]
             return super()._handleOneMessage(envelope)
         try:
             result = self.actorInst.receiveMessage(message, envelope.sender)
-        except Exception:  # as the stock core does: the actor gets the message once more
+        except Exception:  # noqa: BLE001 - as the stock core: once more
             result = self._retry(message, envelope.sender)
         self.transport.set_watch(getattr(result, "filenos", []))
         return True
 
     def _retry(self, message: Any, sender: Any) -> Any:
         log = logging.getLogger(str(self._actorClass))
-        log.warning("%s raised on %.200r; trying once more", self._actorClass, message, exc_info=True)
+        log.warning(
+            "%s raised on %.200r; trying once more\n%s", self._actorClass, message, traceback.format_exc()
+        )
         try:
             return self.actorInst.receiveMessage(copy.deepcopy(message), sender)
         except Exception:

@@ -19,11 +19,11 @@ class UnixAddress:
         self.path = path
 
     # Thespian relies on an AttributeError when it compares with details of another kind.
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: Any) -> bool:  # noqa: PYI032 - Thespian wants no NotImplemented
         """Compare with another address of this kind; others raise `AttributeError`."""
         return bool(self.path == other.path)
 
-    def __ne__(self, other: object) -> bool:
+    def __ne__(self, other: Any) -> bool:  # noqa: PYI032 - Thespian wants no NotImplemented
         """Compare with another address of this kind; others raise `AttributeError`."""
         return bool(self.path != other.path)
 

@@ -21,10 +21,11 @@ import msgspec
 
 from roger_actors.errors import TransportDown, Undeliverable
 from roger_actors.transport.base import ROOT, HostExit, HostId, Role
+from roger_actors.transport.thespian.birth import ADMIN
 from roger_actors.transport.thespian.hub import Hub
 from roger_actors.transport.thespian.link import CONTROL, FRAME, SIZE, Link
 from roger_actors.transport.thespian.linux import adopt_orphans, set_title
-from roger_actors.transport.thespian.transport import ADMIN, Transport
+from roger_actors.transport.thespian.transport import Transport
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit status of a host that was asked by SIGTERM to end and whose role did not decide otherwise."""
@@ -99,7 +100,10 @@ class HostEndpoint:
             faulthandler.enable()
         # Not SIG_IGN: that would be inherited by every program a job starts.
         signal.signal(signal.SIGINT, lambda *_: None)
-        self.loop.add_signal_handler(signal.SIGTERM, lambda: self.on_terminate())
+        self.loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
+
+    def _asked_to_end(self) -> None:
+        self.on_terminate()
 
     @property
     def on_frame(self) -> Callable[[HostId, bytes], None]:

@@ -50,7 +50,7 @@ def execute(order: Order, title: str, *descriptors: int) -> subprocess.Popen[byt
         title: Shown at the end of its command line.
         descriptors: What it inherits beside its standard output and error.
     """
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
         [_python(), "-c", _BOOT, title],
         stdin=subprocess.PIPE,
         pass_fds=descriptors,

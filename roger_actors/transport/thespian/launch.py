@@ -19,13 +19,14 @@ import attrs
 
 from roger_actors.transport.base import ROOT, HostExit
 from roger_actors.transport.thespian.actors import Admin, quiet_thespian
+from roger_actors.transport.thespian.birth import ADMIN, Birth, listen
 from roger_actors.transport.thespian.endpoint import decode, encode, socket_name
 from roger_actors.transport.thespian.heartbeat import Heartbeat
 from roger_actors.transport.thespian.link import CONTROL, Link
 from roger_actors.transport.thespian.linux import adopt_orphans, kill, raise_file_limit, set_title, sweep_all
 from roger_actors.transport.thespian.root import RootEndpoint
 from roger_actors.transport.thespian.run_directory import RunDirectory, remove
-from roger_actors.transport.thespian.transport import ADMIN, Birth, Transport, listen
+from roger_actors.transport.thespian.transport import Transport
 
 STOP_LIMIT = 30.0
 """Seconds that the root has to end the node after a SIGTERM before the admin does it by force."""

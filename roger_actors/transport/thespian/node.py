@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -21,12 +22,11 @@ from pathlib import Path
 from roger_actors.errors import CallTimeout, TransportDown
 from roger_actors.transport.base import ROOT
 from roger_actors.transport.thespian import run_directory
+from roger_actors.transport.thespian.birth import ADMIN
 from roger_actors.transport.thespian.endpoint import encode, socket_name
 from roger_actors.transport.thespian.execute import execute
 from roger_actors.transport.thespian.launch import NodeOrder
 from roger_actors.transport.thespian.link import CONTROL, HELLO, REQUEST, SIZE, pack
-from roger_actors.transport.thespian.linux import kill
-from roger_actors.transport.thespian.transport import ADMIN
 
 START_LIMIT = 30.0
 """Seconds that a node may take until its root's `main` has returned."""
@@ -86,7 +86,8 @@ def start_node(
         os.close(run.lock)
     with open(reports, "rb") as stream:
         error = _wait_ready(stream.fileno(), limit)
-    node = UnixNode(name, run.path, process)
+    about = run_directory.about(run.path)
+    node = UnixNode(name, run.path, {"admin": process.pid, **about}, process)
     if error is not None:
         node.stop(0)
         raise TransportDown(node=name, detail=error)
@@ -121,7 +122,7 @@ def attach(name: str, *, runtime_dir: str | None = None) -> UnixNode:
         TransportDown: No such node is running.
     """
     path, about = run_directory.find(name, runtime_dir)
-    return UnixNode(str(about.get("node", name)), path, None)
+    return UnixNode(str(about.get("node", name)), path, about, None)
 
 
 class UnixNode:
@@ -130,13 +131,17 @@ class UnixNode:
     Args:
         name: The node's name.
         directory: Its run directory.
+        about: The process ids of its admin and root.
         process: The admin, when this process started it.
     """
 
-    def __init__(self, name: str, directory: Path, process: subprocess.Popen[bytes] | None) -> None:
+    def __init__(
+        self, name: str, directory: Path, about: dict[str, int], process: subprocess.Popen[bytes] | None
+    ) -> None:
         self.name = name
         self.directory = directory
         self._process = process
+        self._admin, self._root = _Watched(about.get("admin")), _Watched(about.get("root"))
         self._owner = os.getpid()
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
@@ -185,13 +190,13 @@ class UnixNode:
         Raises:
             TransportDown: Some process could not be ended.
         """
-        self.close()
         if self._process is not None:
             atexit.unregister(self._at_exit)
         self._ask_to_stop(timeout)
         # The admin has the same limit and does by force what the root has not done by then.
         if not self._wait_gone(timeout + FORCE) and not self._kill():
             raise TransportDown(node=self.name, detail=f"could not be stopped; see {self.directory}")
+        self.close()
         run_directory.remove(self.directory)
 
     def _ask_to_stop(self, timeout: float) -> None:
@@ -200,26 +205,23 @@ class UnixNode:
 
     def _kill(self) -> bool:
         # First the root: its hosts die with it, and an admin that still answers sweeps the rest.
-        _, about = run_directory.find(str(self.directory))
-        for name in ("root", "admin"):
-            kill(about[name])
+        for process in (self._root, self._admin):
+            process.kill()
             if self._wait_gone(FORCE):
                 return True
         return False
 
     def _wait_gone(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
+        gone = all(process.wait(deadline - time.monotonic()) for process in (self._admin, self._root))
         if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(0.0, deadline - time.monotonic()))
-        while self.is_alive:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.005)
-        return True
+            self._process.poll()
+        return gone
 
     def close(self) -> None:
-        """Close this handle's connections; the node goes on."""
+        """Close this handle; the node goes on."""
+        self._admin.close()
+        self._root.close()
         with self._lock:
             for connection in self._idle:
                 connection.close()
@@ -228,6 +230,37 @@ class UnixNode:
     def _at_exit(self) -> None:
         if os.getpid() == self._owner:
             self.stop(5.0)
+
+
+class _Watched:
+    """A process that can be waited for and killed, and is never mistaken for another.
+
+    Args:
+        pid: Its process id, None when it never was.
+    """
+
+    def __init__(self, pid: int | None) -> None:
+        self._fd = -1
+        with contextlib.suppress(ProcessLookupError):
+            self._fd = os.pidfd_open(pid) if pid else -1
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, `seconds` at most; return whether it has ended."""
+        if self._fd < 0:
+            return True
+        return bool(select.select([self._fd], [], [], max(0.0, seconds))[0])
+
+    def kill(self) -> None:
+        """SIGKILL it."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._fd >= 0:
+                signal.pidfd_send_signal(self._fd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Watch it no longer."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 class _Connection:

@@ -17,11 +17,12 @@ from functools import partial
 from typing import Any
 
 from roger_actors.transport.base import ROOT, HostExit, HostId, Role, Roles
+from roger_actors.transport.thespian.birth import ADMIN
 from roger_actors.transport.thespian.endpoint import Entry, HostEndpoint, decode, socket_name
 from roger_actors.transport.thespian.heartbeat import Heartbeat
 from roger_actors.transport.thespian.link import CONTROL, REQUEST, RESPONSE, Link
 from roger_actors.transport.thespian.linux import kill, kill_group, state_of, sweep, sweep_all
-from roger_actors.transport.thespian.transport import ADMIN, Transport
+from roger_actors.transport.thespian.transport import Transport
 
 SWEEP_AGAIN = 0.01
 """Seconds between looks at what a dead host has left behind, until nothing is."""

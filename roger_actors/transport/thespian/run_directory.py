@@ -42,7 +42,12 @@ def _parents() -> Iterator[Path]:
     yield Path(tempfile.gettempdir(), f"roger-actors-{os.geteuid()}")
 
 
-def _make_private(directory: Path) -> None:
+def make_private(directory: Path) -> None:
+    """Make a directory that only this user may enter, or see to it that an existing one is such.
+
+    Raises:
+        OSError: It cannot be made, or belongs to somebody else.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
@@ -67,7 +72,7 @@ def parent_directory(given: str | None = None, *, room: int = 0) -> Path:
             tried.append(f"{parent}: too long for a Unix socket's 108 bytes")
             continue
         try:
-            _make_private(parent)
+            make_private(parent)
             _check_writable(parent)
         except OSError as error:
             tried.append(str(error))
@@ -165,9 +170,9 @@ def find(name: str, given: str | None = None) -> tuple[Path, dict[str, Any]]:
         TransportDown: No such node is running, or several are.
     """
     if "/" in name:
-        found = [(Path(name), _about(Path(name)))] if is_alive(Path(name)) else []
+        found = [(Path(name), about(Path(name)))] if is_alive(Path(name)) else []
     else:
-        found = [(path, about) for path, about in _living(given) if about.get("node") == name]
+        found = [(path, said) for path, said in _living(given) if said.get("node") == name]
     if not found:
         raise TransportDown(node=name, detail="no such node of this user is running on this machine")
     if len(found) > 1:
@@ -182,15 +187,16 @@ def _living(given: str | None) -> Iterator[tuple[Path, dict[str, Any]]]:
             continue
         for directory in parent.iterdir():
             if is_alive(directory):
-                yield directory, _about(directory)
+                yield directory, about(directory)
 
 
-def _about(directory: Path) -> dict[str, Any]:
+def about(directory: Path) -> dict[str, Any]:
+    """Return what a run's admin wrote about it; empty when it has not yet, or no more."""
     try:
-        about = json.loads((directory / _ABOUT).read_text())
+        found = json.loads((directory / _ABOUT).read_text())
     except (OSError, ValueError):
         return {}
-    return about if isinstance(about, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def system_directory(capabilities: dict[str, Any]) -> str:
@@ -203,6 +209,4 @@ def system_directory(capabilities: dict[str, Any]) -> str:
     if given:
         return str(given)
     name = f"system-{slug(str(capabilities.get('Admin Port', 'default')))}"
-    directory = parent_directory(room=len(name)) / name
-    _make_private(directory)
-    return str(directory)
+    return str(parent_directory(room=len(name)) / name)

@@ -21,9 +21,10 @@ from thespian.system.multiprocCommon import multiprocessCommon
 from thespian.system.transport import ReceiveEnvelope
 
 from roger_actors.transport.thespian.actors import Admin
+from roger_actors.transport.thespian.birth import Birth, listen
 from roger_actors.transport.thespian.execute import execute
 from roger_actors.transport.thespian.linux import adopt_orphans, set_title, sweep_all
-from roger_actors.transport.thespian.transport import Birth, Transport, listen
+from roger_actors.transport.thespian.transport import Transport
 
 NAME = "multiprocUnixBase"
 """The base's name for `ActorSystem`."""
@@ -73,7 +74,7 @@ class SystemOrder:
 class ActorSystemBase(multiprocessCommon):
     """The system base; Thespian makes it."""
 
-    transportType = Transport
+    transportType = Transport  # noqa: N815 - Thespian's name
 
     def __init__(self, system: Any, logDefs: Any = None) -> None:
         system.capabilities["Thespian ActorSystem Name"] = NAME

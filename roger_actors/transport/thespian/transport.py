@@ -17,9 +17,9 @@ import pickle
 import socket
 import threading
 from collections import deque
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
-import attrs
 from thespian.actors import ActorAddress, ActorExitRequest, ChildActorExited, DeadEnvelope, WakeupMessage
 from thespian.system.addressManager import ActorLocalAddress, CannotPickleAddress
 from thespian.system.messages.convention import CONV_ADDR_IPV4_CAPABILITY
@@ -37,95 +37,17 @@ from thespian.system.transport import (
 )
 
 from roger_actors.transport.thespian.address import UnixAddress
+from roger_actors.transport.thespian.birth import ADMIN, Birth, Resident, Stranger, listen
 from roger_actors.transport.thespian.children import Children, in_forked_child, new_loop
 from roger_actors.transport.thespian.hub import Hub
 from roger_actors.transport.thespian.link import LOCAL, PICKLE, Link
 from roger_actors.transport.thespian.poll_loop import PollLoop
-from roger_actors.transport.thespian.run_directory import system_directory
-
-ADMIN = "admin"
-"""File name of the admin's socket in a run directory."""
+from roger_actors.transport.thespian.run_directory import make_private, system_directory
 
 DRAIN = 7.0
 """Seconds that a process which ends waits for its last messages to leave."""
 
 _serials = itertools.count()
-
-
-def listen(path: str) -> socket.socket:
-    """Return a socket that listens at `path`; whoever connects before its owner runs just waits."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
-    listener.listen(4096)
-    return listener
-
-
-@attrs.frozen
-class Birth:
-    """What a parent gives to the process it starts: its place, before it runs.
-
-    Attributes:
-        listener: Bound and listening, so that the child can be sent to at once.
-        instance: Thespian's number or address of the child in its parent.
-        parent: The parent's address, None for the admin.
-        admin: The admin's address.
-        resident: What the child becomes part of; None for an actor of a plain system.
-    """
-
-    listener: socket.socket
-    instance: Any
-    parent: Any
-    admin: Any
-    resident: Resident | None = None
-
-    @property
-    def addrInst(self) -> Any:
-        """Thespian's number of the child in its parent."""
-        return self.instance
-
-    @property
-    def address(self) -> Any:
-        """The child's address."""
-        return ActorAddress(UnixAddress(self.listener.getsockname()))
-
-
-class Resident(Protocol):
-    """What answers for everything on the wire that is not Thespian's."""
-
-    status: int
-    """With which the process ends."""
-
-    def enter(self, manager: Any) -> None:
-        """In the new process: begin, before its loop runs."""
-
-    def on_hello(self, link: Link) -> bool | None:
-        """Say whether a connection is who it says it is."""
-
-    def on_message(self, link: Link, kind: int, data: bytes) -> None:
-        """Take one frame that is neither Thespian's nor for `on_frame`."""
-
-    def on_closed(self, link: Link) -> None:
-        """Learn that a peer has closed its connection."""
-
-
-class Stranger:
-    """The resident of a plain actor system: everybody of this user may send actor messages."""
-
-    status = 0
-
-    def enter(self, manager: Any) -> None:
-        """Begin with nothing."""
-
-    def on_hello(self, link: Link) -> bool | None:
-        """Trust the sender's name; the kernel has told that it is the same user."""
-        link.trusted = True
-        return True
-
-    def on_message(self, link: Link, kind: int, data: bytes) -> None:
-        """Ignore what only a node's processes know."""
-
-    def on_closed(self, link: Link) -> None:
-        """Leave it to Thespian to notice."""
 
 
 class Transport:
@@ -136,17 +58,18 @@ class Transport:
         args: Capabilities, log definitions and context from outside; the admin's address for a clone.
     """
 
+    admin_address: Any
+    children: Children
+    loop: Any
+
     def __init__(self, init: Any, *args: Any) -> None:
         self.resident: Resident = Stranger()
-        self.children: Children
         if isinstance(init, Birth):
             self._born(init)
         else:
-            outside = isinstance(init, ExternalInterfaceTransportInit)
-            self._adminAddr = self.getAdminAddr(args[0]) if outside else args[0]
-            directory = os.path.dirname(self._adminAddr.addressDetails.path)
-            self._listener = listen(f"{directory}/c{os.getpid()}.{next(_serials)}")
-            self.loop: Any = PollLoop()
+            self._come_from_outside(
+                self.getAdminAddr(args[0]) if isinstance(init, ExternalInterfaceTransportInit) else args[0]
+            )
         self.hub = Hub(self.loop, self._listener, self)
         self.hub.trusting = isinstance(self.resident, Stranger)
         self.myAddress = ActorAddress(UnixAddress(self.hub.path))
@@ -161,11 +84,17 @@ class Transport:
         self._birth_number = itertools.count()
         self.next_resident: Resident | None = None
         self.closed = False
-        self.pid = os.getpid()
         in_forked_child(self._abandon)
 
+    def _come_from_outside(self, admin: Any) -> None:
+        self.admin_address = admin
+        directory = Path(admin.addressDetails.path).parent
+        make_private(directory)
+        self._listener = listen(f"{directory}/c{os.getpid()}.{next(_serials)}")
+        self.loop = PollLoop()
+
     def _born(self, birth: Birth) -> None:
-        self._adminAddr = birth.admin
+        self.admin_address = birth.admin
         self._listener = birth.listener
         self.loop = new_loop()
         asyncio.set_event_loop(self.loop)
@@ -195,7 +124,7 @@ class Transport:
         return ActorAddress(UnixAddress(f"{system_directory(capabilities)}/{ADMIN}"))
 
     @staticmethod
-    def getAddressFromString(spec: Any, adminRouting: bool = False) -> Any:
+    def getAddressFromString(spec: Any, adminRouting: bool = False) -> Any:  # noqa: ARG004 - one user, one machine
         """Return the admin's address for a path, a port or `host:port` on this machine."""
         if isinstance(spec, str) and spec.startswith("/"):
             return ActorAddress(UnixAddress(spec))
@@ -230,7 +159,7 @@ class Transport:
         directory = os.path.dirname(self.hub.path)
         name = getattr(resident, "socket_name", None) or f"a{os.getpid()}.{next(_serials)}"
         instance = details.addressInstanceNum if isinstance(details, ActorLocalAddress) else assigned
-        return Birth(listen(f"{directory}/{name}"), instance, self.myAddress, self._adminAddr, resident)
+        return Birth(listen(f"{directory}/{name}"), instance, self.myAddress, self.admin_address, resident)
 
     def connectEndpoint(self, endpoint: Birth) -> None:
         """Close the parent's copy of what the child now owns."""
@@ -256,7 +185,7 @@ class Transport:
 
     def external_transport_clone(self) -> Transport:
         """Return a second transport of this process, for another thread."""
-        return Transport(None, self._adminAddr)
+        return Transport(None, self.admin_address)
 
     def setAddressManager(self, manager: Any) -> None:
         """Take Thespian's address manager; addresses of this base need none."""
@@ -321,7 +250,7 @@ class Transport:
             return False
         try:
             data = pickle.dumps(message, 5)
-        except Exception:  # whatever a message's own code raises: the stock way answers it
+        except Exception:  # noqa: BLE001 - whatever a message's own code raises: the stock way answers it
             return False
         self.hub.send(link, PICKLE, data)
         link.mark((path, data))
@@ -331,11 +260,11 @@ class Transport:
         message = pickle.loads(data)
         if (
             isinstance(message, (DeadEnvelope, ChildActorExited))
-            or path == self._adminAddr.addressDetails.path
+            or path == self.admin_address.addressDetails.path
         ):
             return
         letter = DeadEnvelope(ActorAddress(UnixAddress(path)), message)
-        self.scheduleTransmit(None, TransmitIntent(self._adminAddr, letter))
+        self.scheduleTransmit(None, TransmitIntent(self.admin_address, letter))
 
     def on_written(self, tokens: list[Any], delivered: bool) -> None:
         """End the intents whose messages have left, or never will, in the loop's next turn."""
@@ -474,6 +403,6 @@ class Transport:
         response.addWakeups(
             [(self.myAddress, ExpirationTimer(due - now)) for due, _ in self._wakeups.values()]
         )
-        for link, kind, data in self.hub.inbox:
+        for _, kind, data in self.hub.inbox:
             if kind == LOCAL:
                 response.addReceivedMessage(self.myAddress, self.myAddress, str(data))
