@@ -24,8 +24,8 @@ WAIT = 20.0
 
 
 @pytest.fixture(scope="module")
-def victim() -> Iterator[RabbitNode]:
-    """A RabbitMQ that may be killed and frozen."""
+def node() -> Iterator[RabbitNode]:
+    """A RabbitMQ that may be killed and frozen; what a test leaves behind is looked for at the end."""
     node = RabbitNode(Path(tempfile.mkdtemp(prefix="roger-victim-", dir="/tmp")))
     try:
         node.start()
@@ -46,8 +46,8 @@ def starter() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def url(victim: RabbitNode) -> Iterator[str]:
-    with victim.vhost() as url:
+def url(node: RabbitNode) -> Iterator[str]:
+    with node.vhost() as url:
         yield url
 
 
@@ -121,17 +121,17 @@ def test_each_reason_why_a_connection_fails_is_told_in_one_line_without_the_pass
 
     assert "\n" not in str(failure.value)
     assert "secret" not in str(failure.value)
-    assert "amqp" in str(failure.value) or "malformed" in complaint
+    assert "cannot connect to" in str(failure.value)
 
 
 @pytest.mark.rabbitmq
-def test_a_frozen_broker_does_not_connect_and_says_so_in_time(victim, url):
+def test_a_frozen_broker_does_not_connect_and_says_so_in_time(node, url):
     async def scenario() -> None:
-        victim.freeze()
+        node.freeze()
         try:
             await open_broker(url, name="test").connect(2.0)
         finally:
-            victim.thaw()
+            node.thaw()
 
     with pytest.raises(ConnectionFailed, match="no answer in"):
         asyncio.run(scenario())
@@ -142,7 +142,7 @@ def test_a_frozen_broker_does_not_connect_and_says_so_in_time(victim, url):
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
-def test_what_was_confirmed_survives_a_killed_broker_and_what_was_not_is_published_after_it(victim, starter, url):
+def test_what_was_confirmed_survives_a_killed_broker_and_what_was_not_is_published_after_it(node, starter, url):
     async def scenario() -> None:
         watch = await _open(url, "jobs")
         await watch.broker.publish_many(_bodies(2000), 10.0)
@@ -152,9 +152,9 @@ def test_what_was_confirmed_survives_a_killed_broker_and_what_was_not_is_publish
 
         late = asyncio.ensure_future(watch.broker.publish_many(_bodies(4000)[2000:], 60.0))
         await asyncio.sleep(0.02)
-        await asyncio.to_thread(victim.kill)
+        await asyncio.to_thread(node.kill)
         await watch.until(lambda: "down" in "".join(watch.events))
-        await asyncio.get_running_loop().run_in_executor(starter, victim.start)
+        await asyncio.get_running_loop().run_in_executor(starter, node.start)
         assert set(await late) == {None}
         await watch.until(lambda: watch.events[-1] == "up", 30.0)
         assert not any(watch.consumer.ack(delivery) for delivery in held)
@@ -176,7 +176,7 @@ def test_what_was_confirmed_survives_a_killed_broker_and_what_was_not_is_publish
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
-def test_consumers_and_subscribers_stand_again_after_the_broker_closed_every_connection(victim, url):
+def test_consumers_and_subscribers_stand_again_after_the_broker_closed_every_connection(node, url):
     async def scenario() -> None:
         watch = await _open(url, "jobs")
         heard: list[bytes] = []
@@ -184,7 +184,7 @@ def test_consumers_and_subscribers_stand_again_after_the_broker_closed_every_con
         await watch.consume("jobs")
         for number in range(3):
             before = len(watch.events)
-            await asyncio.to_thread(victim.close_connections)
+            await asyncio.to_thread(node.close_connections)
             await watch.until(lambda at=before: "up" in watch.events[at:])
             await watch.broker.publish(Message("jobs", b"%d" % number), 10.0)
             await watch.broker.broadcast("news", b"%d" % number)
@@ -198,11 +198,11 @@ def test_consumers_and_subscribers_stand_again_after_the_broker_closed_every_con
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
-def test_a_publish_during_an_outage_fails_at_its_deadline_and_not_before_or_long_after(victim, url):
+def test_a_publish_during_an_outage_fails_at_its_deadline_and_not_before_or_long_after(node, url):
     async def scenario() -> None:
         watch = await _open(url, "jobs")
         loop = asyncio.get_running_loop()
-        victim.freeze()
+        node.freeze()
         try:
             start = loop.time()
             with pytest.raises(PublishUnconfirmed, match="not confirmed within"):
@@ -211,7 +211,7 @@ def test_a_publish_during_an_outage_fails_at_its_deadline_and_not_before_or_long
             assert 1.9 < loop.time() - start < 3.0
             assert {type(result) for result in results} == {PublishUnconfirmed}
         finally:
-            victim.thaw()
+            node.thaw()
         await watch.broker.publish(Message("jobs", b"z"), 10.0)
         await watch.broker.close()
 
@@ -220,13 +220,13 @@ def test_a_publish_during_an_outage_fails_at_its_deadline_and_not_before_or_long
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
-def test_under_a_memory_alarm_acks_go_on_and_publishing_waits(victim, url):
+def test_under_a_memory_alarm_acks_go_on_and_publishing_waits(node, url):
     async def scenario() -> None:
         watch = await _open(url, "jobs")
         await watch.broker.publish_many(_bodies(5), 10.0)
         await watch.consume("jobs", prefetch=1)
         await watch.until(lambda: len(watch.deliveries) == 1)
-        await asyncio.to_thread(victim.raise_memory_alarm)
+        await asyncio.to_thread(node.raise_memory_alarm)
         try:
             waiting = watch.broker.publish(Message("jobs", b"late"), 30.0)
             for number in range(4):
@@ -234,7 +234,7 @@ def test_under_a_memory_alarm_acks_go_on_and_publishing_waits(victim, url):
                 await watch.until(lambda n=number: len(watch.deliveries) == n + 2)
             assert not waiting.done()
         finally:
-            await asyncio.to_thread(victim.clear_memory_alarm)
+            await asyncio.to_thread(node.clear_memory_alarm)
         await waiting
         await watch.broker.close()
 
@@ -243,12 +243,12 @@ def test_under_a_memory_alarm_acks_go_on_and_publishing_waits(victim, url):
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
-def test_a_message_over_the_brokers_limit_is_an_error_of_its_own_and_no_other(victim, url):
+def test_a_message_over_the_brokers_limit_is_an_error_of_its_own_and_no_other(node, url):
     async def scenario() -> None:
         watch = await _open(url, "jobs")
-        await asyncio.to_thread(victim.eval, "persistent_term:put(max_message_size, 100000)")
+        await asyncio.to_thread(node.eval, "application:set_env(rabbit, max_message_size, 100000)")
         try:
-            await asyncio.to_thread(victim.close_connections)
+            await asyncio.to_thread(node.close_connections)
             await watch.until(lambda: watch.events[-1] == "up")
             good = [watch.broker.publish(Message("jobs", b"small"), 15.0) for _ in range(3)]
             bad = watch.broker.publish(Message("jobs", b"x" * 200_000), 15.0)
@@ -256,7 +256,7 @@ def test_a_message_over_the_brokers_limit_is_an_error_of_its_own_and_no_other(vi
             assert "larger than configured" in str(results[0])
             await watch.broker.publish(Message("jobs", b"after"), 10.0)
         finally:
-            await asyncio.to_thread(victim.eval, "persistent_term:put(max_message_size, 134217728)")
+            await asyncio.to_thread(node.eval, "application:set_env(rabbit, max_message_size, 134217728)")
         await watch.broker.close()
 
     asyncio.run(scenario())
@@ -264,7 +264,7 @@ def test_a_message_over_the_brokers_limit_is_an_error_of_its_own_and_no_other(vi
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
-def test_the_tables_survive_a_killed_broker_and_the_death_of_their_owner(victim, starter, url):
+def test_the_tables_survive_a_killed_broker_and_the_death_of_their_owner(node, starter, url):
     async def scenario() -> None:
         first, second, client = [await _open(url) for _ in range(3)]
         await first.broker.serve_tables()
@@ -272,11 +272,11 @@ def test_the_tables_survive_a_killed_broker_and_the_death_of_their_owner(victim,
         keys = [Change("keys", f"k{number}", None, b"v") for number in range(300)]
         assert all(r.done for r in await client.broker.tables.change(keys, 10.0))
 
-        await asyncio.to_thread(victim.kill)
+        await asyncio.to_thread(node.kill)
         asked = asyncio.ensure_future(
             client.broker.tables.change([Change("keys", "during", None, b"v")], 60.0)
         )
-        await asyncio.get_running_loop().run_in_executor(starter, victim.start)
+        await asyncio.get_running_loop().run_in_executor(starter, node.start)
         assert (await asked)[0].done
         await first.broker.close()
         assert len(await client.broker.tables.scan("keys", "", 20.0)) == 301
@@ -335,7 +335,7 @@ def test_what_a_killed_process_held_comes_again_in_its_place_and_its_exclusive_q
         await watch.consume("jobs", prefetch=20)
         await watch.until(lambda: len(watch.deliveries) == 9)
         assert sorted(int(d.body) for d in watch.deliveries) == [0, 2, 3, 4, 5, 6, 7, 8, 9]
-        assert {d.body for d in watch.deliveries if d.redelivered} == {b"0", b"2", b"3", b"4"}
+        assert {d.body for d in watch.deliveries if d.redelivered} == {b"0", b"2", b"3", b"4", b"5"}
         assert await watch.broker.counts("mine") is None
         await watch.broker.close()
 

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pika
 import pika.exceptions
@@ -41,10 +42,11 @@ def read_url(url: str, name: str) -> pika.URLParameters:
     shown = url.rpartition("@")[2]
     try:
         parameters = pika.URLParameters(url)
-        if not parameters.host:
-            raise ValueError("no host")
+        shown_host = urlsplit(url).hostname
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise ConnectionFailed(broker=shown, detail=f"the URL is malformed: {error}") from None
+    if not shown_host:
+        raise ConnectionFailed(broker=shown, detail="the URL is malformed: it names no host")
     if "heartbeat=" not in url:
         parameters.heartbeat = HEARTBEAT
     parameters.connection_attempts = 1
@@ -68,6 +70,9 @@ def explain(error: BaseException, parameters: pika.URLParameters) -> str:
     for cause in causes:
         if isinstance(cause, pika.exceptions.ConnectionClosed):
             return _explain_close(cause, parameters)
+    # What the broker said while the connection was opened is only to be had as text.
+    if any(isinstance(c, pika.exceptions.ProbableAccessDeniedError) and "not found" in str(c) for c in causes):
+        return f"there is no vhost {parameters.virtual_host!r}"
     for kinds, text in _TEXTS:
         if any(isinstance(cause, kinds) for cause in causes):
             return text
