@@ -14,8 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roger_actors.roger.client.client import Client
     from roger_actors.roger.client.async_client import AsyncClient
+    from roger_actors.roger.client.client import Client
     from roger_actors.roger.config import Branch, Child, Config, Supervision, check_imports, load, planned
     from roger_actors.roger.jobs.hooks import Hooks
     from roger_actors.roger.jobs.job import Job, JobRecord

@@ -16,7 +16,7 @@ from roger_actors.errors import ProcessError
 from roger_actors.otp import From, GenServer, NoReply, Ok, Reply, process
 from roger_actors.roger.kernel import MANAGER, POOL, Kernel
 from roger_actors.roger.partition import manager
-from roger_actors.roger.worker_pool import pool
+from roger_actors.roger.worker_pool import message
 
 CALL_LIMIT = 30.0
 """Seconds for the manager or the pool to answer."""
@@ -67,7 +67,7 @@ async def _still_running() -> list[dict[str, Any]]:
 
 async def _stop_hosts(kernel: Kernel) -> None:
     deadline = kernel.clock.monotonic() + HOSTS_STOP_IN
-    while await GenServer.call(POOL, pool.StopHosts(), timeout=CALL_LIMIT) > 0:
+    while await GenServer.call(POOL, message.StopHosts(), timeout=CALL_LIMIT) > 0:
         if kernel.clock.monotonic() > deadline:
             return
         await process.sleep(LOOK_EVERY)

@@ -49,9 +49,10 @@ from roger_actors.roger.partition.opening import (
     quiesce,
     read_flags,
 )
-from roger_actors.roger.partition.worker import Assignment, CancelRun, Finished, Worker
+from roger_actors.roger.partition.run import Assignment
+from roger_actors.roger.partition.worker import CancelRun, Finished, Worker
 from roger_actors.roger.shelf.shelf import Shelved
-from roger_actors.roger.worker_pool.pool import Reclaim, Reclaimed
+from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
 
 MEASURED_EVERY = 50
 """Jobs between two looks at whether a queue's prefetch still fits."""

@@ -14,60 +14,35 @@ Source:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from roger_actors.broker import Change, Delivery, Message, QueueSpec
-from roger_actors.errors import BrokerError, Unroutable
-from roger_actors.otp import GenServer, NoReply, Ok, Pid, Stop, process
+from roger_actors.otp import GenServer, NoReply, Ok, Stop, process
 from roger_actors.otp.reason import SHUTDOWN, ExitStatus, Signal
-from roger_actors.roger import queue
-from roger_actors.roger.global_state import flags, queue_key
+from roger_actors.roger.global_state import queue_key
 from roger_actors.roger.global_state.queue_key import Verdict
 from roger_actors.roger.jobs import retry
-from roger_actors.roger.jobs.codec import JobHeader, with_retry
-from roger_actors.roger.kernel import POOL, Kernel
-from roger_actors.roger.shelf import shelf
-from roger_actors.roger.shelf.shelf import Shelved
+from roger_actors.roger.kernel import POOL
+from roger_actors.roger.partition import follow_up
+from roger_actors.roger.partition.run import Assignment, Run
 from roger_actors.roger.worker_host.protocol import Done, Failure
-from roger_actors.roger.worker_pool.pool import Begun, HostDied, Kill, Lend, UnknownClass, Withdraw, Withdrawn
+from roger_actors.roger.worker_pool.message import (
+    Begun,
+    HostDied,
+    Kill,
+    Lend,
+    UnknownClass,
+    Withdraw,
+    Withdrawn,
+)
 
 HOOK_LIMIT = 30.0
 """Seconds that a hook which runs after its job's end may take."""
-TRY_AGAIN = 1.0
-"""Seconds between two tries of a follow-up that the broker did not take."""
 
 
 # -- messages ------------------------------------------------------------------------------------
-
-
-class Assignment(NamedTuple):
-    """What a Worker is started with.
-
-    Attributes:
-        number: The consumer's number for it.
-        kernel: The node's kernel.
-        partition: The tenant.
-        consumer: Whom to tell `Finished`.
-        delivery: The job as it arrived.
-        header: What the kernel needs of it.
-        queue: Its queue, for the limit and for taking turns.
-        limit: `max_workers` of that queue.
-        cancelled: Whether it must not run, only be told off.
-    """
-
-    number: int
-    kernel: Kernel
-    partition: str
-    consumer: Pid
-    delivery: Delivery
-    header: JobHeader
-    queue: str
-    limit: int
-    cancelled: bool = False
 
 
 class Finished(NamedTuple):
@@ -98,23 +73,6 @@ class Overtime(NamedTuple):
 
 class HookOvertime(NamedTuple):
     """A hook has run as long as it may."""
-
-
-# -- state ---------------------------------------------------------------------------------------
-
-
-class Run:
-    """A job on its way; mutable, because there are thousands a second."""
-
-    __slots__ = ("claim", "ending", "failure", "given", "outcome", "seconds")
-
-    def __init__(self, given: Assignment) -> None:
-        self.given = given
-        self.claim: bytes | None = None
-        self.ending = ""
-        self.failure: Failure | None = None
-        self.outcome = ""
-        self.seconds = 0.0
 
 
 class Worker(GenServer[Run]):
@@ -236,94 +194,51 @@ async def _failed(run: Run) -> Any:
     if not header.retryable:
         run.outcome = "failed"
         return _after_hook(run, "on_error")
-    if retry.next_delay(_levels(run), header.retry_count) is None:
+    if retry.next_delay(run.levels, header.retry_count) is None:
         return _bury
     return _retry
 
 
 async def _retry(run: Run) -> Any:
     """Record the failed attempt, then publish the next one with its delay."""
-    given, header = run.given, run.given.header
-    while header.queue_key is not None:
-        if queue_key.verdict(run.claim, header.id, header.retry_count) is not Verdict.RUN:
-            break  # the key was taken over, or this failure is on record already
-        assert run.claim is not None
-        change = queue_key.failing(given.partition, header.queue_key, run.claim, header.retry_count)
-        (answer,) = await given.kernel.broker.tables.change([change], given.kernel.config.enqueue_timeout)
-        run.claim = answer.current
-        if answer.done:
-            break  # else the record has changed meanwhile, by its enqueuer's second phase for instance
+    await follow_up.record_failure(run)
     return _republish_retry
 
 
 async def _republish_retry(run: Run) -> Any:
-    given, header = run.given, run.given.header
-    delay = retry.next_delay(_levels(run), header.retry_count)
-    body = with_retry(given.delivery.body, header.retry_count + 1)
-    await _publish(run, Message(given.delivery.queue, body, header.id, given.partition, delay=delay or 0.0))
+    await follow_up.publish_retry(run)
     run.outcome = "retried"
     return _after_hook(run, "on_error")
 
 
 async def _bury(run: Run) -> Any:
-    """Keep the job aside with its cause."""
-    given, header = run.given, run.given.header
-    failure = run.failure or Failure("error", "", "unknown cause", "")
-    name = queue.buried_name(given.partition)
-    buried = Shelved(
-        message_id=header.id,
-        queue=given.delivery.queue,
-        partition=given.partition,
-        cause=f"{failure.type}: {failure.message}" if failure.type else failure.message,
-        kind=failure.kind,
-        stack=failure.stack,
-        attempts=header.retry_count + 1,
-        node=given.kernel.node,
-        at=given.kernel.clock.wall(),
-        body=given.delivery.body,
-    )
-    await given.kernel.broker.declare([QueueSpec(name, given.kernel.config.queue_kind)])
-    await _publish(run, buried.to_message(name))
-    await _bound_buried(run, name)
+    await follow_up.bury(run)
     run.outcome = "buried"
     return _after_hook(run, "on_buried")
 
 
-async def _bound_buried(run: Run, name: str) -> None:
-    """Delete the oldest buried jobs over the bound that the user set, and say so."""
-    kernel = run.given.kernel
-    if kernel.config.max_buried is None:
-        return
-    counts = await kernel.broker.counts(name)
-    over = counts.messages - kernel.config.max_buried if counts else 0
-    if over > 0:
-        oldest = {shelved.message_id for shelved in await shelf.look(kernel.broker, name, over)}
-        gone = await shelf.remove(kernel.broker, name, lambda shelved: shelved.message_id in oldest)
-        kernel.log.warning(
-            "partition %s: deleted %d buried jobs over max_buried=%d: %s",
-            run.given.partition,
-            len(gone),
-            kernel.config.max_buried,
-            ", ".join(sorted(shelved.message_id for shelved in gone)),
-        )
-
-
 async def _park(run: Run) -> Any:
-    """Put a job of an unknown class where nodes of another release find it."""
-    given, header = run.given, run.given.header
-    parked = Shelved(
-        message_id=header.id,
-        queue=given.delivery.queue,
-        partition=given.partition,
-        cause=f"no job class is registered as {header.class_name!r} on node {given.kernel.node}",
-        kind="class",
-        attempts=header.retry_count,
-        node=given.kernel.node,
-        at=given.kernel.clock.wall(),
-        body=given.delivery.body,
-    )
-    await _publish(run, parked.to_message(queue.PARKED))
+    await follow_up.park(run)
     run.outcome = "parked"
+    return _finish
+
+
+async def _run_again(run: Run) -> Any:
+    """The host died under the job: count it, and run the attempt again or bury it."""
+    deaths = int(run.given.delivery.headers.get("deaths", 0)) + 1
+    if deaths < run.given.kernel.config.max_deaths:
+        await follow_up.publish_again(run, deaths)
+        run.outcome = "retried"
+        return _after_hook(run, "on_error")
+    assert run.failure is not None
+    charge = f"{run.failure.message}; it was worker host number {deaths} that this job ended"
+    run.failure = msgspec.structs.replace(run.failure, message=charge)
+    return _bury
+
+
+async def _leave(run: Run) -> Any:
+    """The job has left for good (or waits for its retry): free what it held."""
+    await follow_up.release(run)
     return _finish
 
 
@@ -331,27 +246,6 @@ async def _cancelled(run: Run) -> Any:
     """Tell the user's hook, then let the job go."""
     run.outcome = "cancelled"
     return _after_hook(run, "on_cancel", always=True)
-
-
-async def _leave(run: Run) -> Any:
-    """The job has left for good (or waits for its retry): free what it held."""
-    given, header = run.given, run.given.header
-    if run.outcome == "cancelled":
-        await _remove(run, flags.CANCELLED, flags.table_key(given.partition, header.id), lambda _: True)
-    if header.queue_key is not None and run.outcome != "retried":
-        key = queue_key.table_key(given.partition, header.queue_key)
-        await _remove(run, queue_key.TABLE, key, lambda held: queue_key.is_held_by(held, header.id))
-    return _finish
-
-
-async def _remove(run: Run, table: str, key: str, mine: Callable[[bytes], bool]) -> None:
-    """Delete a table's entry if it is ours, whatever it is changed to meanwhile."""
-    kernel = run.given.kernel
-    limit = kernel.config.enqueue_timeout
-    current = await kernel.broker.tables.get(table, key, limit)
-    while current is not None and mine(current):
-        (answer,) = await kernel.broker.tables.change([Change(table, key, current, None)], limit)
-        current = None if answer.done else answer.current
 
 
 def _finish(run: Run) -> Stop[Run]:
@@ -388,30 +282,6 @@ def _host_died(run: Run, died: HostDied) -> Any:
     return NoReply(run, then=_run_again)
 
 
-def _unknown_class(run: Run, _: UnknownClass) -> Any:
-    return NoReply(run, then=_park)
-
-
-async def _run_again(run: Run) -> Any:
-    """The host died under the job: count it, and run the attempt again or bury it."""
-    given, header = run.given, run.given.header
-    deaths = int(given.delivery.headers.get("deaths", 0)) + 1
-    if deaths >= given.kernel.config.max_deaths:
-        failure = run.failure
-        assert failure is not None
-        run.failure = msgspec.structs.replace(
-            failure, message=f"{failure.message}; it was the {deaths}. worker host this job ended"
-        )
-        return _bury
-    delay = 0.0 if deaths == 1 else float(deaths)
-    again = Message(
-        given.delivery.queue, given.delivery.body, header.id, given.partition, {"deaths": deaths}, delay
-    )
-    await _publish(run, again)
-    run.outcome = "retried"
-    return _after_hook(run, "on_error")
-
-
 def _failure_of(reason: Any) -> Failure:
     match reason:
         case Signal(number):
@@ -421,39 +291,8 @@ def _failure_of(reason: Any) -> Failure:
     return Failure("status", "", f"its worker host ended: {reason}", "")
 
 
-def _levels(run: Run) -> Any:
-    return run.given.header.retry_levels or run.given.kernel.config.retry_levels
-
-
-async def _publish(run: Run, message: Message) -> None:
-    """Publish until it is confirmed; the delivery is not acked before, so nothing can be lost."""
-    kernel = run.given.kernel
-    while True:
-        try:
-            await kernel.broker.publish(message, kernel.config.enqueue_timeout)
-        except Unroutable as error:
-            kernel.log.warning("job %s: %s; it goes to quarantine", message.message_id, error)
-            message = _to_quarantine(run, message, str(error))
-        except BrokerError as error:
-            kernel.log.warning("job %s: %s; trying again", message.message_id, error)
-            await asyncio.sleep(TRY_AGAIN)
-        else:
-            return
-
-
-def _to_quarantine(run: Run, message: Message, cause: str) -> Message:
-    given = run.given
-    shelved = Shelved(
-        message_id=message.message_id,
-        queue=message.queue,
-        partition=given.partition,
-        cause=cause,
-        kind="payload",
-        node=given.kernel.node,
-        at=given.kernel.clock.wall(),
-        body=message.body,
-    )
-    return shelved.to_message(queue.QUARANTINE)
+def _unknown_class(run: Run, _: UnknownClass) -> Any:
+    return NoReply(run, then=_park)
 
 
 _ACTS: Mapping[type, Callable[[Run, Any], Any]] = {

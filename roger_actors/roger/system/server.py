@@ -32,7 +32,7 @@ from roger_actors.roger.system.message import (
     decode_broadcast,
     encode,
 )
-from roger_actors.roger.worker_pool import pool
+from roger_actors.roger.worker_pool import message
 
 CALL_LIMIT = 30.0
 """Seconds for a process of this node to do what was asked."""
@@ -194,7 +194,7 @@ async def _flags(kernel: Kernel, args: dict[str, Any]) -> Any:
 
 async def _info(kernel: Kernel, args: dict[str, Any]) -> Any:
     partitions = await GenServer.call(MANAGER, manager.Info(), timeout=CALL_LIMIT)
-    workers = await GenServer.call(POOL, pool.Snapshot(), timeout=CALL_LIMIT)
+    workers = await GenServer.call(POOL, message.Snapshot(), timeout=CALL_LIMIT)
     return {
         "node": kernel.node,
         "incarnation": kernel.incarnation,

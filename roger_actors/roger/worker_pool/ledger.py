@@ -56,7 +56,7 @@ class Ticket:
     )
 
     def __init__(
-        self, number: int, worker: Pid, queue: str, limit: int, partition: str, payload: bytes
+        self, number: int, worker: Pid, queue: str, limit: int, *, partition: str, payload: bytes
     ) -> None:
         self.number = number
         self.worker = worker
@@ -175,7 +175,7 @@ class Ledger:
     def open(self, worker: Pid, queue: str, limit: int, partition: str, payload: bytes) -> Ticket:
         """Put a job in its queue's line."""
         self._number += 1
-        ticket = Ticket(self._number, worker, queue, limit, partition, payload)
+        ticket = Ticket(self._number, worker, queue, limit, partition=partition, payload=payload)
         self.tickets[ticket.number] = ticket
         self.by_worker[worker] = ticket
         self._queue_up(ticket, first=False)

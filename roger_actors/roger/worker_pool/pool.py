@@ -19,7 +19,6 @@ from roger_actors.otp import reason as reasons
 from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.worker_host.protocol import (
     Done,
-    Failure,
     HookDone,
     Ready,
     Recall,
@@ -38,6 +37,19 @@ from roger_actors.roger.worker_pool.hosts import (
     stop_host,
 )
 from roger_actors.roger.worker_pool.ledger import STALL, Host, Ledger
+from roger_actors.roger.worker_pool.message import (
+    Begun,
+    HostDied,
+    Kill,
+    Lend,
+    Reclaim,
+    Reclaimed,
+    Snapshot,
+    StopHosts,
+    UnknownClass,
+    Withdraw,
+    Withdrawn,
+)
 from roger_actors.transport import HostId
 
 RUNNER = "job_runner"
@@ -49,84 +61,7 @@ REPLACED_WITHIN = 10.0
 """Seconds in which a crashed host's replacement, started by its supervisor, is counted on."""
 
 
-# -- messages ------------------------------------------------------------------------------------
-
-
-class Lend(NamedTuple):
-    """A Worker asks for its job to be run.
-
-    Attributes:
-        worker: Who asks, and is answered with `Begun`, `Done`, `HostDied` or `UnknownClass`.
-        queue: Name of the job's queue, for the limit and for taking turns.
-        limit: `max_workers` of that queue.
-        partition: The tenant.
-        class_name: Registered name of the job's class.
-        payload: The encoded job.
-        watch: Whether to say `Begun`, for a time limit.
-        hook: Name of a hook to run instead of the job, empty for the job.
-        failure: What the hook is told.
-    """
-
-    worker: Pid
-    queue: str
-    limit: int
-    partition: str
-    class_name: str
-    payload: bytes
-    watch: bool = False
-    hook: str = ""
-    failure: Failure | None = None
-
-
-class Kill(NamedTuple):
-    """A Worker wants its running job dead; `HostDied` follows, or its `Done` if that was first."""
-
-    worker: Pid
-
-
-class Withdraw(NamedTuple):
-    """A Worker wants its job back if it has not begun; answered with `Withdrawn`, or not at all."""
-
-    worker: Pid
-
-
-class Withdrawn(NamedTuple):
-    """The job has not begun, and will not."""
-
-
-class Reclaim(NamedTuple):
-    """A consumer asks that nothing of a dead Worker's job goes on; answered with `Reclaimed`."""
-
-    worker: Pid
-    asked_by: Pid
-
-
-class Reclaimed(NamedTuple):
-    """Nothing of that Worker's job runs any more."""
-
-    worker: Pid
-
-
-class Begun(NamedTuple):
-    """The job has reached the front of its host."""
-
-
-class HostDied(NamedTuple):
-    """The host died with the job running on it."""
-
-    reason: Any
-
-
-class UnknownClass(NamedTuple):
-    """The worker hosts of this release have no such class."""
-
-
-class Snapshot(NamedTuple):
-    """Ask for what the pool holds."""
-
-
-class StopHosts(NamedTuple):
-    """Ask for an orderly stop of every worker host: the node is going down."""
+# -- messages to itself ---------------------------------------------------------------------------
 
 
 class Stalled(NamedTuple):
