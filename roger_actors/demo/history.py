@@ -161,10 +161,10 @@ class History:
     def _end(self, entry: Entry) -> None:
         run = self._run_of(entry)
         is_told = _is_told_elsewhere(entry)
-        if run is not None:
-            self._close(run, entry.at)
-        elif is_told and self._untold:
+        if is_told and self._untold:
             self._untold -= 1
+        elif run is not None:
+            self._close(run, entry.at)
         elif not is_told:
             self.faults.append(_not_running(entry))
         elif entry.what != "cancelled" or self.has_ended:

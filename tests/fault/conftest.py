@@ -294,10 +294,8 @@ class Campaign:
         if self.chosen.random() > 0.15:
             self.wait_until_ready()
         threading.Event().wait(self.chosen.uniform(0.1, 1.5))
-        if self.chosen.random() < 0.3:
-            at = self.kill_only(self.starter.pid)
-        else:
-            at = self.kill_whole()
+        is_starter_only = self.chosen.random() < 0.3
+        at = self.kill_only(self.starter.pid) if is_starter_only else self.kill_whole()
         self.note(self.count_windows(at))
 
     def kill_in_keys_and_delays(self) -> None:

@@ -1,0 +1,398 @@
+"""The checker: what it counts, what it calls a fault, and that nothing removed or doubled escapes it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roger_actors.demo.checker import check
+from roger_actors.demo.history import SECOND
+from roger_actors.demo.log import Entry
+from roger_actors.demo.tampering import tamper
+
+MS = 1_000_000
+
+
+class Story:
+    """Two logs written by hand, one millisecond a line."""
+
+    def __init__(self) -> None:
+        self.enqueued: list[Entry] = []
+        self.jobs: list[Entry] = []
+        self.buried: list[str] = []
+        self.time = 0
+
+    def wait(self, milliseconds: int = 1) -> int:
+        self.time += milliseconds * MS
+        return self.time
+
+    def enqueue(self, job: str, fate: str | None = "accepted", **known: object) -> None:
+        self.enqueued.append(Entry(at=self.wait(), what="intent", job=job, partition="acme", pid=1, **known))
+        if fate is not None:
+            self.enqueued.append(Entry(at=self.wait(), what=fate, job=job, partition="acme", pid=1))
+
+    def tell(self, job: str, what: str, attempt: int = 0, pid: int = 10, kind: str = "") -> None:
+        entry = Entry(
+            at=self.wait(), what=what, job=job, partition="acme", attempt=attempt, pid=pid, kind=kind
+        )
+        self.jobs.append(entry)
+
+    def kill(self, pid: int = 0, grace: float = 1.0) -> None:
+        self.enqueued.append(Entry(at=self.wait(), what="killed", pid=pid, grace=grace))
+
+    def check(self):
+        return check(self.enqueued, self.jobs, {"acme": self.buried})
+
+    def counts(self):
+        return self.check().tenants["acme"]
+
+    def faults(self) -> list[str]:
+        return [fault.what for fault in self.check().faults]
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+def done(story: Story, job: str, pid: int = 10, **known: object) -> None:
+    story.enqueue(job, **known)
+    story.tell(job, "begun", pid=pid)
+    story.tell(job, "done", pid=pid)
+
+
+# -------------------------------------------------------------------------------------------- counting
+
+
+def test_a_job_that_was_done_is_not_lost(story):
+    done(story, "a")
+
+    assert story.check().is_clean
+    assert (story.counts().done, story.counts().lost) == (1, 0)
+
+
+def test_an_accepted_job_of_which_nothing_is_told_is_lost(story):
+    story.enqueue("a")
+
+    assert story.counts().lost == 1
+    assert not story.check().is_clean
+
+
+def test_a_job_that_has_begun_and_never_ended_is_lost(story):
+    story.enqueue("a")
+    story.tell("a", "begun")
+
+    assert story.counts().lost == 1
+
+
+def test_a_job_whose_enqueue_failed_is_not_lost(story):
+    story.enqueue("a", "unknown")
+
+    assert story.check().is_clean
+
+
+def test_a_job_told_as_buried_but_not_on_the_shelf_is_lost(story):
+    story.enqueue("a", retryable=True)
+    story.tell("a", "begun")
+    story.tell("a", "buried", kind="error")
+
+    assert story.counts().lost == 1
+
+
+def test_a_job_that_failed_without_retry_has_failed(story):
+    story.enqueue("a")
+    story.tell("a", "begun")
+    story.tell("a", "failed", kind="error")
+
+    assert story.counts().failed == 1
+    assert story.check().is_clean
+
+
+def test_attempts_that_failed_are_counted_as_retried(story):
+    story.enqueue("a", retryable=True)
+    for attempt in range(2):
+        story.tell("a", "begun", attempt)
+        story.tell("a", "failed", attempt, kind="error")
+    story.tell("a", "begun", 2)
+    story.tell("a", "done", 2)
+
+    assert (story.counts().retried, story.counts().done) == (2, 1)
+    assert story.check().is_clean
+
+
+def test_a_job_that_ended_its_worker_host_runs_the_same_attempt_again(story):
+    story.enqueue("a")
+    story.tell("a", "begun", pid=10)
+    story.tell("a", "failed", pid=11, kind="signal")
+    story.tell("a", "begun", pid=11)
+    story.tell("a", "done", pid=11)
+
+    assert story.check().is_clean
+    assert not story.check().again
+
+
+# ---------------------------------------------------------------------------------------------- faults
+
+
+def test_a_second_run_without_a_reason_is_a_fault(story):
+    done(story, "a")
+    story.tell("a", "begun", pid=11)
+    story.tell("a", "done", pid=11)
+
+    assert story.faults() == ["attempt 0 began after the job had left"]
+
+
+def test_a_job_that_ran_when_the_node_was_killed_may_run_again(story):
+    story.enqueue("a")
+    story.tell("a", "begun")
+    story.kill()
+    story.tell("a", "begun", pid=11)
+    story.tell("a", "done", pid=11)
+
+    assert story.check().is_clean
+    assert list(story.check().again) == ["a"]
+
+
+def test_a_job_that_ended_just_before_the_node_was_killed_may_run_again(story):
+    done(story, "a")
+    story.kill(grace=1.0)
+    story.tell("a", "begun", pid=11)
+    story.tell("a", "done", pid=11)
+
+    assert story.check().is_clean
+    assert list(story.check().again) == ["a"]
+
+
+def test_a_job_that_ended_long_before_the_node_was_killed_may_not_run_again(story):
+    done(story, "a")
+    story.wait(1500)
+    story.kill(grace=1.0)
+    story.tell("a", "begun", pid=11)
+    story.tell("a", "done", pid=11)
+
+    assert story.faults() == ["attempt 0 began after the job had left"]
+
+
+def test_a_process_that_writes_after_it_was_killed_is_a_fault(story):
+    story.enqueue("a")
+    story.tell("a", "begun", pid=10)
+    story.kill()
+    story.tell("a", "done", pid=10)
+
+    assert "process 10 wrote 'done' after it was killed" in story.faults()
+
+
+def test_a_job_that_nobody_enqueued_is_a_fault(story):
+    story.tell("a", "begun")
+    story.tell("a", "done")
+
+    assert story.faults() == ["ran, but nobody enqueued it"]
+
+
+def test_a_refused_job_that_runs_is_a_fault(story):
+    story.enqueue("holder", queue_key="k")
+    story.enqueue("a", "refused", queue_key="k")
+    story.tell("holder", "begun", pid=9)
+    story.tell("holder", "done", pid=9)
+    story.tell("a", "begun")
+    story.tell("a", "done")
+
+    assert "ran although its enqueue was refused" in story.faults()
+
+
+# ------------------------------------------------------------------------------------------------ keys
+
+
+def test_two_jobs_of_an_execution_key_at_the_same_time_are_a_fault(story):
+    story.enqueue("a", execution_key="k")
+    story.enqueue("b", execution_key="k")
+    story.tell("a", "begun", pid=10)
+    story.tell("b", "begun", pid=11)
+    story.tell("a", "done", pid=10)
+    story.tell("b", "done", pid=11)
+
+    assert story.faults() == ["ran at the same time as a, both of execution key 'k'"]
+
+
+def test_jobs_of_an_execution_key_out_of_order_are_a_fault(story):
+    story.enqueue("a", execution_key="k")
+    story.enqueue("b", execution_key="k")
+    for job in ("b", "a"):
+        story.tell(job, "begun")
+        story.tell(job, "done")
+
+    assert story.faults() == ["began before a, enqueued earlier, of execution key 'k'"]
+
+
+def test_jobs_of_the_same_execution_key_in_two_partitions_may_overlap(story):
+    story.enqueue("a", execution_key="k")
+    story.enqueue("b", execution_key="k")
+    story.enqueued = [
+        Entry(**{**{f: getattr(e, f) for f in e.__struct_fields__}, "partition": "globex"})
+        if e.job == "b"
+        else e
+        for e in story.enqueued
+    ]
+    story.tell("a", "begun", pid=10)
+    story.tell("b", "begun", pid=11)
+    story.tell("a", "done", pid=10)
+    story.tell("b", "done", pid=11)
+
+    assert story.check().is_clean
+
+
+def test_a_queue_key_accepted_twice_at_once_is_a_fault(story):
+    story.enqueue("a", queue_key="k")
+    story.enqueue("b", queue_key="k")
+    for job in ("a", "b"):
+        story.tell(job, "begun")
+        story.tell(job, "done")
+
+    assert story.faults() == ["accepted while a held queue key 'k'"]
+
+
+def test_a_queue_key_accepted_again_after_its_holder_has_left_is_right(story):
+    done(story, "a", queue_key="k")
+    done(story, "b", queue_key="k")
+
+    assert story.check().is_clean
+
+
+def test_a_refusal_without_a_holder_is_a_fault(story):
+    story.enqueue("a", "refused", queue_key="k")
+
+    assert story.faults() == ["refused although nobody held queue key 'k'"]
+
+
+# ------------------------------------------------------------------------------ what a host's death does
+
+
+def test_a_job_that_ended_on_a_host_just_before_it_died_may_run_again(story):
+    story.enqueue("innocent")
+    story.enqueue("guilty")
+    story.tell("innocent", "begun", pid=10)
+    story.tell("innocent", "done", pid=10)
+    story.tell("guilty", "begun", pid=10)
+    story.tell("innocent", "failed", pid=11, kind="signal")
+    for job in ("innocent", "guilty"):
+        story.tell(job, "begun", pid=11)
+        story.tell(job, "done", pid=11)
+
+    assert story.check().is_clean
+    assert set(story.check().again) == {"innocent", "guilty"}
+
+
+def test_a_host_that_dies_without_a_word_about_it_is_a_fault(story):
+    story.enqueue("a")
+    story.tell("a", "begun", pid=10)
+    story.tell("a", "begun", pid=11)
+    story.tell("a", "done", pid=11)
+
+    assert story.faults() == ["1 worker hosts died in a job, but 0 such ends were told"]
+
+
+def test_a_retry_that_begins_before_the_hook_has_told_of_the_death_is_right(story):
+    story.enqueue("a")
+    story.tell("a", "begun", pid=10)
+    story.tell("a", "begun", pid=11)
+    story.tell("a", "failed", pid=12, kind="signal")
+    story.tell("a", "done", pid=11)
+
+    assert story.check().is_clean
+
+
+# ------------------------------------------------------------------------------------------- tampering
+
+
+def random_story(seed: int) -> Story:
+    """Return a clean story of a few jobs: each way a job can go, in some order, on some hosts."""
+    chosen = random.Random(seed)
+    story = Story()
+    pids = itertools.count(100)
+    for number in range(chosen.randint(1, 8)):
+        job = f"job-{number}"
+        way = chosen.choice(["done", "retried", "failed", "buried", "died", "refused", "cancelled"])
+        _tell_way(story, job, way, chosen, pids)
+        if chosen.random() < 0.3:
+            story.wait(chosen.randint(1, 3000))
+    return story
+
+
+def _tell_way(story, job, way, chosen, pids):
+    pid = chosen.choice([10, 11])
+    match way:
+        case "done":
+            done(story, job, pid)
+        case "retried":
+            story.enqueue(job, retryable=True)
+            for attempt in range(chosen.randint(1, 3)):
+                story.tell(job, "begun", attempt, pid)
+                story.tell(job, "failed", attempt, pid, "error")
+            story.tell(job, "begun", attempt + 1, pid)
+            story.tell(job, "done", attempt + 1, pid)
+        case "failed":
+            story.enqueue(job)
+            story.tell(job, "begun", 0, pid)
+            story.tell(job, "failed", 0, pid, "error")
+        case "buried":
+            story.enqueue(job, retryable=True)
+            story.tell(job, "begun", 0, pid)
+            story.tell(job, "buried", 0, pid, "error")
+            story.buried.append(job)
+        case "died":
+            story.enqueue(job)
+            story.tell(job, "begun", 0, next(pids))
+            story.tell(job, "failed", 0, pid, chosen.choice(["signal", "status"]))
+            story.tell(job, "begun", 0, pid)
+            story.tell(job, "done", 0, pid)
+        case "refused":
+            story.enqueue(f"{job}-holder", queue_key=job)
+            story.enqueue(job, "refused", queue_key=job)
+            story.tell(f"{job}-holder", "begun", 0, pid)
+            story.tell(f"{job}-holder", "done", 0, pid)
+        case "cancelled":
+            story.enqueue(job)
+            story.tell(job, "begun", 0, next(pids))
+            story.enqueued.append(Entry(at=story.wait(), what="cancel", job=job, partition="acme"))
+            story.tell(job, "cancelled", 0, pid)
+
+
+@given(st.integers(0, 1_000_000))
+@settings(max_examples=60, deadline=None)
+def test_every_line_that_is_removed_or_doubled_is_noticed(seed):
+    story = random_story(seed)
+    assert story.check().is_clean, story.faults()
+
+    for log in (story.enqueued, story.jobs):
+        whole = list(log)
+        for index, times in itertools.product(range(len(whole)), (0, 2)):
+            log[:] = [*whole[:index], *[whole[index]] * times, *whole[index + 1 :]]
+            assert not story.check().is_clean, (whole[index], times)
+        log[:] = whole
+
+
+def test_the_self_test_tries_a_line_of_every_sort_and_notices_each():
+    story = Story()
+    pids = itertools.count(100)
+    chosen = random.Random(1)
+    for way in ("done", "retried", "failed", "buried", "died", "refused", "cancelled"):
+        _tell_way(story, way, way, chosen, pids)
+
+    tried = tamper(story.enqueued, story.jobs, {"acme": story.buried}, seed=1)
+
+    assert {each.what for each in tried} == {e.what for e in [*story.enqueued, *story.jobs]}
+    assert len(tried) == 2 * len({each.what for each in tried})
+    assert all(each.noticed for each in tried)
+
+
+def test_a_log_of_thousands_of_jobs_is_checked_quickly():
+    story = Story()
+    for number in range(5000):
+        done(story, f"job-{number}", queue_key=f"key-{number}")
+
+    assert story.check().is_clean
+    assert story.time < 60 * SECOND
