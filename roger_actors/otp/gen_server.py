@@ -94,7 +94,10 @@ class GenServer(Generic[S]):
         raise ExitProcess(Fault("undef_handle_continue", repr(token)[:500]))
 
     def terminate(self, reason: Reason, state: S) -> Maybe[None]:
-        """Clean up; not called on a kill, on a signal to a server that does not trap, or after a failed init."""
+        """Clean up.
+
+        Not called on a kill, on an exit signal to a server that does not trap, or after a failed init.
+        """
 
     def format_status(self, state: S) -> Any:
         """Return what logs and `get_status` may show of the state."""
@@ -125,21 +128,21 @@ class GenServer(Generic[S]):
             NameTaken: The name has a holder.
             StartFailed: `init` refused, raised, returned no known result or took too long.
         """
-        return await _start(cls, args, kwargs, name, current(), timeout)
+        return await _start(cls, (args, kwargs), name, current(), timeout)
 
     @classmethod
     async def start(
         cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Pid:
         """Like `start_link`, without a link."""
-        return await _start(cls, args, kwargs, name, None, timeout)
+        return await _start(cls, (args, kwargs), name, None, timeout)
 
     @classmethod
     async def start_monitor(
         cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
     ) -> tuple[Pid, Ref]:
         """Like `start`, with a monitor that misses nothing."""
-        pid = await _start(cls, args, kwargs, name, None, timeout)
+        pid = await _start(cls, (args, kwargs), name, None, timeout)
         process = current()
         return pid, process.runtime.monitor(process, pid)
 
@@ -153,7 +156,7 @@ class GenServer(Generic[S]):
         Raises:
             NameTaken, StartFailed: As for `start_link`.
         """
-        process = _launch(here(), cls(), args, kwargs, name, current() if link else None)
+        process = _launch(here(), cls(), (args, kwargs), name, current() if link else None)
         if process.phase is not STARTING:
             return _outcome(process)
         process.awaited = False
@@ -271,17 +274,16 @@ def refused(refusal: Refusal) -> errors.RogerActorsError:
     return StartFailed(what=refusal.error, reason=refusal.data)
 
 
-def _launch(  # noqa: PLR0917 - one private way to start
+def _launch(
     runtime: Runtime,
     server: GenServer[Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    given: tuple[tuple[Any, ...], dict[str, Any]],
     name: str | None,
     parent: Process | None,
 ) -> ServerProcess:
     process = ServerProcess(runtime, server)
     runtime.enter(process, name, parent)
-    process.begin(args, kwargs)
+    process.begin(*given)
     return process
 
 
@@ -291,23 +293,22 @@ def start_under(parent: Process, server: GenServer[Any], args: tuple[Any, ...]) 
     Raises:
         StartFailed: `init` refused, raised, returned no known result, or is a coroutine.
     """
-    process = _launch(parent.runtime, server, args, {}, None, parent)
+    process = _launch(parent.runtime, server, (args, {}), None, parent)
     if process.phase is STARTING:
         parent.runtime.end(process, KILLED)
         raise StartFailed(what=process.label(), reason=Fault("async_init", process.label()))
     return _outcome(process)
 
 
-async def _start(  # noqa: PLR0917 - one private way to start
+async def _start(
     cls: type[GenServer[Any]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    given: tuple[tuple[Any, ...], dict[str, Any]],
     name: str | None,
     parent: Process | None,
     timeout: float | None,
 ) -> Pid:
     runtime = here()
-    process = _launch(runtime, cls(), args, kwargs, name, parent)
+    process = _launch(runtime, cls(), given, name, parent)
     if process.phase is STARTING:
         await _wait_for_start(runtime, process, timeout)
         if parent is not None and not process.alive:

@@ -88,6 +88,7 @@ class LocalNode:
         done: asyncio.Future[T] = self.loop.create_future()
 
         async def body() -> None:
+            """Hand over what comes of it."""
             try:
                 result = await function(*args)
             except asyncio.CancelledError:

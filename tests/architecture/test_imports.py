@@ -56,7 +56,7 @@ FOR_TYPES_ALONE = {
     "otp/runtime/remote.py": "a part of the runtime that has a file of its own",
     "otp/runtime/scheduler.py": "the same",
     "otp/runtime/records.py": "a process knows its runtime, which is made of parts",
-    "otp/serving.py": "the running half of a GenServer, which starts it",
+    "otp/serving/server_process.py": "the running half of a GenServer, which starts it",
 }
 """Modules besides the lazy fronts that may import under TYPE_CHECKING, with the reason."""
 

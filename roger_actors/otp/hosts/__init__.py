@@ -1,7 +1,8 @@
 """Hosts as processes: opening them, supervising them, placing children on them, asking them from outside.
 
-May import everything in `otp`. Modules: `host_child` (a host as a child), `host_agent` (what each host answers),
-`host` (opening one), `placement` (children on other hosts), `outside` (a node seen from its starter).
+May import everything in `otp`. Modules: `host_child` (a host as a child), `host_agent` (what each host
+answers), `host` (opening one), `placement` (children on other hosts), `outside` (a node seen from its
+starter).
 """
 
 from roger_actors.otp.hosts import placement

@@ -57,6 +57,7 @@ def open_host(
         Runtime.default = runtime
 
     async def start_top() -> Pid:
+        """Start the tree, in the keeper's process."""
         return await Supervisor.start_link(
             children, strategy=strategy, max_restarts=max_restarts, max_seconds=max_seconds, name=TOP
         )

@@ -34,9 +34,9 @@ _MOST_CHILDREN: Final = 200
 
 
 class HostAgent(GenServer[ChildSpec | None]):
-    """Answers `("tree",)`, `("processes", limit)`, `("start_child", …)`; in the root host also `("start_host",)`.
+    """Answers `("tree",)`, `("processes", limit)`, `("start_child", …)`.
 
-    It holds the spec of hosts made for single children, in the root host.
+    In the root host also `("start_host",)`; there it holds the spec of hosts made for single children.
     """
 
     trap_exit: ClassVar[bool] = True

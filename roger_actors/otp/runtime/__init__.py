@@ -2,8 +2,8 @@
 
 May import: the values of `otp` (pids, reasons, messages, wire) and `transport`.
 
-In reading order: `records` (a process, a pending call), `timers`, `wire` (bytes), `scheduler` (table and run queue),
-`links` (decisions), `signals` (links, monitors, ends), `calls`, `remote` (other hosts), `runtime` (all of it).
+In reading order: `records` (a process, a pending call), `timers`, `wire` (bytes), `scheduler` (table and run
+queue), `links` (decisions), `signals` (links, monitors, ends), `calls`, `remote` (other hosts), `runtime`.
 """
 
 from roger_actors.otp.runtime import wire

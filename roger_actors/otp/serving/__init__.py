@@ -1,7 +1,7 @@
 """The running half of a GenServer.
 
-May import `runtime`, `process` and the values of `otp`. Modules: `server_process` (messages, callbacks, state,
-the end), `system` (requests that need no callback), `rest_of_coroutine`.
+May import `runtime`, `process` and the values of `otp`. Modules: `server_process` (messages, callbacks,
+state, the end), `system` (requests that need no callback), `rest_of_coroutine`.
 """
 
 from roger_actors.otp.serving.server_process import (
