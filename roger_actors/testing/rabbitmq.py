@@ -142,7 +142,6 @@ class RabbitNode:
         self._state["pid"] = self._server.pid
         self._save_state()
         self._wait_until_ready(time.monotonic() + timeout)
-        self.elect()
 
     def _write_config(self) -> None:
         cookie = self.directory / ".erlang.cookie"
@@ -252,19 +251,6 @@ class RabbitNode:
                 detail=f"{erlang!r} failed: {answer or done.stderr.decode(errors='replace')}"
             )
         return answer.strip()[len("{ok,") : -1].strip()
-
-    def elect(self) -> None:
-        """Have every quorum queue without a leader elect one.
-
-        RabbitMQ 3.10.8 on a single node forgets to, for a queue that was written to when the node was
-        killed; nothing short of this brings it back, not even a further restart
-        (rabbitmq/rabbitmq-server#10070). Real installations need the same by hand.
-        """
-        self.eval(
-            "[ra:trigger_election({N, node()}) || {N, _} <- ra_directory:list_registered(quorum_queues),"
-            " not lists:keymember(N, 1, [L || {L, {L, _}, _} <- ra_leaderboard:overview()])], ok",
-            30.0,
-        )
 
     def create_vhost(self, name: str) -> str:
         """Make a vhost that the node's user may do everything in, and return its URL."""
