@@ -88,7 +88,7 @@ def _kernel_main(endpoint: Endpoint, args: bytes) -> None:
         incarnation=secrets.token_hex(8),
         host=endpoint.host,
         config=config,
-        broker=open_broker(config.broker, prefix=config.prefix, name=config.name),
+        broker=open_broker(config.broker, prefix=config.prefix, name=config.name, heartbeat=config.heartbeat),
         clock=SystemClock(),
         partitions={name: dict(queues) for name, queues in config.partitions.items()},
     )

@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 
-def open_broker(url: str, *, prefix: str = "", name: str) -> Broker:
+def open_broker(url: str, *, prefix: str = "", name: str, heartbeat: float | None = None) -> Broker:
     """Return a broker object for a URL, not yet connected.
 
     Args:
@@ -58,6 +58,8 @@ def open_broker(url: str, *, prefix: str = "", name: str) -> Broker:
             or `amqps://…` (optionally `?heartbeat=SECONDS`).
         prefix: Put before the name of every queue and exchange, so that several systems share a broker.
         name: Who this is: shown in the broker's list of connections.
+        heartbeat: Seconds of silence after which a connection counts as lost, where the URL does not say;
+            1 or more, taken in whole seconds. None for the implementation's own.
 
     Raises:
         ConfigError: The URL is none of these.
@@ -67,6 +69,8 @@ def open_broker(url: str, *, prefix: str = "", name: str) -> Broker:
     if url.startswith(("amqp://", "amqps://")):
         from roger_actors.broker.amqp import AmqpBroker
 
+        if heartbeat is not None and "heartbeat=" not in url:
+            url = f"{url}{'&' if '?' in url else '?'}heartbeat={max(1, int(heartbeat))}"
         return AmqpBroker(url, prefix=prefix, name=name)
     shown = url.partition("@")[2] or url
     raise ConfigError(key="broker", value=shown, expected="embedded:PATH, amqp://… or amqps://…")

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from roger_actors.otp.reason import KILLED, NORMAL, Fault, Reason, is_clean
+from roger_actors.otp.reason import KILLED, NORMAL, Fault, Reason, Signal, is_clean
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
@@ -121,6 +121,6 @@ def is_shutdown_error(reason: Reason, *, restart: str, brutal: bool) -> bool:
     """Return whether the reason a child had when it was stopped is worth a report."""
     if reason is NORMAL:
         return restart == "permanent"
-    if reason is KILLED:
+    if reason is KILLED or reason == Signal(9):  # a host that was killed, as the OS tells it
         return not brutal
     return not is_clean(reason)

@@ -4,9 +4,10 @@
 root host    top            rest_for_one: a kernel that dies takes the worker hosts along, because the
              │              broker hands its deliveries out again
              ├── kernel     a host (an OS process)
+             ├── workers    worker_hosts (dynamic: one child per worker host) and their starter
              ├── app_hosts  dynamic: one host for each child with host = "own"
-             ├── app        a host, if the configuration has [[children]]
-             └── workers    worker_hosts (dynamic: one child per worker host) and their starter
+             └── app        a host, if the configuration has [[children]]; last, so that the end of a
+                            user's process takes nobody along
 
 kernel host  top            rest_for_one: who comes later uses who came before
              ├── connection worker_pool partitions partition_manager
@@ -23,7 +24,7 @@ Source:
 from __future__ import annotations
 
 import importlib
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from roger_actors.errors import ConfigError
 from roger_actors.otp import APP_HOSTS, ChildSpec, DynamicSupervisor, Start, host_child
@@ -48,6 +49,7 @@ class TopOptions(TypedDict):
     strategy: Strategy
     max_restarts: int
     max_seconds: float
+    auto_shutdown: Literal["never", "any_significant", "all_significant"]
 
 
 def root_children(config: Config, packed: bytes) -> list[ChildSpec]:
@@ -62,7 +64,6 @@ def root_children(config: Config, packed: bytes) -> list[ChildSpec]:
     app = [own_hosts, host_child("app", "app", packed, shutdown=HOST_STOPS_IN)] if config.children else []
     return [
         host_child("kernel", "kernel", packed, shutdown=HOST_STOPS_IN),
-        *app,
         ChildSpec(
             id="worker_hosts",
             start=Start(
@@ -74,6 +75,7 @@ def root_children(config: Config, packed: bytes) -> list[ChildSpec]:
             type="supervisor",
         ),
         ChildSpec(id="worker_hosts_starter", start=Start(WorkerHosts, name=STARTER)),
+        *app,
     ]
 
 
@@ -145,5 +147,8 @@ def top_options(flags: Supervision, strategy: Strategy | None = None) -> TopOpti
         strategy: Instead of the configured one, where the tree only works with this one.
     """
     return TopOptions(
-        strategy=strategy or flags.strategy, max_restarts=flags.max_restarts, max_seconds=flags.max_seconds
+        strategy=strategy or flags.strategy,
+        max_restarts=flags.max_restarts,
+        max_seconds=flags.max_seconds,
+        auto_shutdown=flags.auto_shutdown,
     )

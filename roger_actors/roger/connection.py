@@ -54,7 +54,7 @@ class Connection(GenServer[Kernel]):
             await kernel.broker.serve_tables()
         except BrokerError as error:
             if str(error) != kernel.broker_error:
-                kernel.log.error("%s; trying again every %s s", error, TRY_AGAIN)
+                kernel.log.warning("%s; trying again every %s s", error, TRY_AGAIN)
             kernel.broker_error = str(error)
             process.send_after(TRY_AGAIN, process.self(), "connect")
         else:

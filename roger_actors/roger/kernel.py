@@ -18,6 +18,8 @@ from roger_actors.otp import process
 from roger_actors.roger.config import Config
 from roger_actors.transport import HostId
 
+LOG = logging.getLogger("roger_actors.kernel")
+
 CONNECTION = "connection"
 POOL = "worker_pool"
 PARTITIONS = "partitions"
@@ -67,7 +69,7 @@ class Kernel:
     config: Config
     broker: Broker
     clock: Clock
-    log: logging.Logger = logging.getLogger("roger_actors.kernel")
+    log: logging.Logger = LOG
     classes: frozenset[str] = frozenset()
     partitions: dict[str, dict[str, int]] = attrs.field(factory=dict)
     broker_error: str = ""

@@ -30,8 +30,11 @@ DEFAULT_TYPE: Final = QueueType("default")
 MAX_ID: Final = 100
 """Longest partition id or queue type, in characters; a queue's name stays under AMQP's 255 bytes."""
 
+_TYPE: Final = re.compile(r"[A-Za-z0-9_]+")
 _ID: Final = re.compile(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*")
 _ID_WORDS: Final = f"letters, digits and '_', with single '-' between them, {MAX_ID} characters at most"
+TYPE_WORDS: Final = f"letters, digits and '_', {MAX_ID} characters at most"
+"""What a queue type may be made of, for messages."""
 
 
 def make_name(partition: str, queue_type: str, postfix: str = "") -> str:
@@ -55,8 +58,13 @@ def of_job(partition: str, queue_type: str, execution_key: str | None) -> str:
 
 
 def is_id(word: str) -> bool:
-    """Whether a word may be a partition id or a queue type."""
+    """Whether a word may be a partition id."""
     return len(word) <= MAX_ID and _ID.fullmatch(word) is not None
+
+
+def is_type(word: str) -> bool:
+    """Whether a word may be a queue type: no `-`, so that no two partitions' queues share a name."""
+    return len(word) <= MAX_ID and _TYPE.fullmatch(word) is not None
 
 
 def partition_id(word: str) -> PartitionId:
@@ -65,7 +73,9 @@ def partition_id(word: str) -> PartitionId:
     Raises:
         ConfigError: It is none.
     """
-    return PartitionId(_checked("partition", word))
+    if not is_id(word):
+        raise ConfigError(key="partition", value=word, expected=_ID_WORDS)
+    return PartitionId(word)
 
 
 def queue_type(word: str) -> QueueType:
@@ -74,10 +84,6 @@ def queue_type(word: str) -> QueueType:
     Raises:
         ConfigError: It is none.
     """
-    return QueueType(_checked("queue type", word))
-
-
-def _checked(key: str, word: str) -> str:
-    if not is_id(word):
-        raise ConfigError(key=key, value=word, expected=_ID_WORDS)
-    return word
+    if not is_type(word):
+        raise ConfigError(key="queue type", value=word, expected=TYPE_WORDS)
+    return QueueType(word)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,8 +122,8 @@ def test_cancelling_a_running_job_kills_it_and_its_subprocess(
 
     tenant.node.cancel(job, tenant.name)
 
-    wait_until(lambda: not os.path.exists(f"/proc/{begun['pid']}"))
-    wait_until(lambda: not os.path.exists(f"/proc/{begun['child']}"))
+    wait_until(lambda: not Path(f"/proc/{begun['pid']}").exists())
+    wait_until(lambda: not Path(f"/proc/{begun['child']}").exists())
     events.next("on_cancel", id=job)
     events.none("on_error", within=0.2, id=job)
     wait_until(lambda: tenant.counts("cancelled") == 1)
@@ -379,7 +380,7 @@ def test_a_payload_that_is_no_job_is_quarantined_and_its_neighbours_run(
 ) -> None:
     from roger_actors.broker import Message
 
-    service = tenant.node._service_here()
+    service = tenant.node.service()
     name = f"bad-{os.urandom(4).hex()}"
     service.wait(_publish(service.broker, Message(f"{tenant.name}-default", body, name, tenant.name)))
     job = enqueue(tenant, jobs.Tell)

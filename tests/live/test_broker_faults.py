@@ -152,7 +152,9 @@ def test_a_frozen_broker_does_not_connect_and_says_so_in_time(node, url):
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
-def test_what_was_confirmed_survives_a_killed_broker_and_what_was_not_is_published_after_it(node, starter, url):
+def test_what_was_confirmed_survives_a_killed_broker_and_what_was_not_is_published_after_it(
+    node, starter, url
+):
     async def scenario() -> None:
         watch = await _open(url, "jobs")
         await _age()

@@ -105,12 +105,23 @@ def stop(partition: str, now: bool, node: str | None, file: Path, as_json: bool)
 
 @command.command()
 @click.argument("partition")
+@click.argument("queue_types", metavar="[QUEUE]...", nargs=-1)
 @click.confirmation_option("--yes", prompt="Delete its queues with all jobs in them?")
 @config_option
 @json_option
-def delete(partition: str, file: Path, as_json: bool) -> int:
-    """Stop PARTITION on every node and delete all it owns: queues, jobs, keys."""
-    return _ask(file, "delete_partition", partition, done=f"deleted {partition}", as_json=as_json)
+def delete(partition: str, queue_types: tuple[str, ...], file: Path, as_json: bool) -> int:
+    """Stop PARTITION on every node and delete all it owns: queues, jobs, keys.
+
+    Name its queues where no node runs it any more; those that nodes know are deleted anyway.
+    """
+    return _ask(
+        file,
+        "delete_partition",
+        partition,
+        queue_types=list(queue_types),
+        done=f"deleted {partition}",
+        as_json=as_json,
+    )
 
 
 def _ask(

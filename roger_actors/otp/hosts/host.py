@@ -18,7 +18,7 @@ from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import exit, receive, spawn_on, trap_exit  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import KILL, SHUTDOWN, Reason, of_exception
-from roger_actors.otp.restart import Strategy
+from roger_actors.otp.restart import AutoShutdown, Strategy
 from roger_actors.otp.runtime import Runtime
 from roger_actors.otp.supervisor import Children, Supervisor
 from roger_actors.transport import Endpoint
@@ -33,6 +33,7 @@ def open_host(
     strategy: Strategy = "one_for_one",
     max_restarts: int = 3,
     max_seconds: float = 5.0,
+    auto_shutdown: AutoShutdown = "never",
     own_host: ChildSpec | None = None,
     own_process: bool = True,
 ) -> Runtime:
@@ -47,6 +48,7 @@ def open_host(
         strategy: Of the top supervisor.
         max_restarts: Likewise.
         max_seconds: Likewise.
+        auto_shutdown: Likewise.
         own_host: In the root host: the `host_child` to start for a child with `host="own"`; its tree must
             be empty. The tree here must hold a `DynamicSupervisor` named `APP_HOSTS` for them.
         own_process: Whether this host has the OS process to itself, so that code outside any process
@@ -59,7 +61,12 @@ def open_host(
     async def start_top() -> Pid:
         """Start the tree, in the keeper's process."""
         return await Supervisor.start_link(
-            children, strategy=strategy, max_restarts=max_restarts, max_seconds=max_seconds, name=TOP
+            children,
+            strategy=strategy,
+            max_restarts=max_restarts,
+            max_seconds=max_seconds,
+            auto_shutdown=auto_shutdown,
+            name=TOP,
         )
 
     keeper = spawn_on(runtime, _keep, runtime, start_top, own_host, name="keeper")

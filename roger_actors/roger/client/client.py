@@ -54,7 +54,10 @@ class _Service:
     async def _open(self) -> AsyncClient:
         config = self.config
         self.broker: Broker = open_broker(
-            config.broker, prefix=config.prefix, name=f"client of {config.name}"
+            config.broker,
+            prefix=config.prefix,
+            name=f"client of {config.name}",
+            heartbeat=config.heartbeat,
         )
         await self.broker.connect(config.enqueue_timeout)
         return AsyncClient(
@@ -90,7 +93,7 @@ class _OnThread:
             raise AttributeError(name)
 
         async def method(*args: Any, **kwargs: Any) -> Any:
-            service = await asyncio.to_thread(self._client._service_here)
+            service = await asyncio.to_thread(self._client.service)
             work = getattr(service.client, name)(*args, **kwargs)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, service.loop))
 
@@ -132,7 +135,8 @@ class Client:
         if service is not None and service.process == os.getpid():
             service.close()
 
-    def _service_here(self) -> _Service:
+    def service(self) -> _Service:
+        """Return this process's thread, started and connected if need be."""
         with self._lock:
             service = self._service
             if service is None or service.process != os.getpid():
@@ -140,7 +144,7 @@ class Client:
             return service
 
     def _wait(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        service = self._service_here()
+        service = self.service()
         return service.wait(getattr(service.client, name)(*args, **kwargs))
 
     # -- jobs ------------------------------------------------------------------------------------

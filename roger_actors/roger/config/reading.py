@@ -143,35 +143,29 @@ def _read_logging(section: Section) -> dict[str, Any]:
 
 
 def _read_partitions(section: Section) -> dict[str, dict[str, int]]:
-    taken: dict[str, str] = {}
-    return {name: _read_partition(section.section(name), name, taken) for name in section.values}
+    return {name: _read_partition(section.section(name), name) for name in section.values}
 
 
-def _read_partition(section: Section, name: str, taken: dict[str, str]) -> dict[str, int]:
-    _check_id(section.spot, name, "a partition named with")
+def _read_partition(section: Section, name: str) -> dict[str, int]:
+    if not queue.is_id(name):
+        _note_name(section.spot, name, f"a partition named with {_ID_WORDS}")
     queues = section.section("queues")
     if not queues.values and "queues" not in section.values:
         queues.spot.note("a table of queue types, e.g. { default = 10 }", Phrase("nothing"))
     found = {key: queues.need(key, settings.whole(0, MAX_WORKERS)) for key in queues.values}
     for queue_type in queues.values:
-        _check_queue_name(queues.spot.under(queue_type, queue_type), name, queue_type, taken)
+        _check_type(queues.spot.under(queue_type, queue_type), queue_type)
     section.finish()
     return found
 
 
-def _check_queue_name(spot: Spot, partition: str, queue_type: str, taken: dict[str, str]) -> None:
-    _check_id(spot, queue_type, "a queue type named with")
-    name = queue.make_name(partition, queue_type)
-    if name in taken:
-        spot.note(f"a queue name of its own, not that of {taken[name]}", name)
-    taken.setdefault(name, spot.path)
+def _check_type(spot: Spot, queue_type: str) -> None:
+    if not queue.is_type(queue_type):
+        _note_name(spot, queue_type, f"a queue type named with {queue.TYPE_WORDS}")
 
 
-def _check_id(spot: Spot, word: str, what: str) -> None:
-    if not queue.is_id(word):
-        spot.note(
-            f"{what} {_ID_WORDS}", word if len(word) <= settings.SHOWN else Phrase(f"{len(word)} characters")
-        )
+def _note_name(spot: Spot, word: str, expected: str) -> None:
+    spot.note(expected, word if len(word) <= settings.SHOWN else Phrase(f"{len(word)} characters"))
 
 
 # -- [supervision.*] ------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ class Config:
         max_buried: Buried jobs kept per partition, the newest ones; None keeps all.
         enqueue_timeout: Seconds an enqueue waits for the broker's confirm.
         shutdown_timeout: Seconds running jobs get to finish at a graceful stop.
-        heartbeat: Seconds without a sign of life after which a host or the broker counts as lost.
+        heartbeat: Seconds of silence after which a connection to RabbitMQ counts as lost, where the URL
+            does not say so itself (`?heartbeat=`).
         max_worker_hosts: Jobs that run at the same time on this node at most; None for the sum of its
             queues' max_workers.
         worker_max_jobs: Jobs after which a worker host is replaced; None for never.

@@ -23,7 +23,7 @@ from roger_actors.errors import JobTooLarge, UndecodableJob
 from roger_actors.roger.jobs.arguments import MAX_DEPTH, is_too_deep
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.jobs.job_class import MAX_LEVELS, MAX_SECONDS, MAX_TEXT
-from roger_actors.roger.queue import DEFAULT_TYPE, is_id
+from roger_actors.roger.queue import DEFAULT_TYPE, is_type
 
 VERSION: Final = 1
 """The format that this release writes, and the only one that it reads."""
@@ -192,7 +192,7 @@ def _read(payload: bytes) -> tuple[JobHeader, Any]:
 def _is_sound(header: JobHeader) -> bool:
     printable = header.id.isprintable() and header.class_name.isprintable()
     keys = (header.queue_key or "").isprintable() and (header.execution_key or "").isprintable()
-    return printable and keys and (header.queue_type == DEFAULT_TYPE or is_id(header.queue_type))
+    return printable and keys and (header.queue_type == DEFAULT_TYPE or is_type(header.queue_type))
 
 
 def _flaw(header: JobHeader) -> str:
@@ -200,7 +200,7 @@ def _flaw(header: JobHeader) -> str:
         return _unknown_version(header.v)
     if _is_sound(header):
         return f"its args are nested deeper than {MAX_DEPTH} levels"
-    if not is_id(header.queue_type):
+    if not is_type(header.queue_type):
         return f"its queue_type {header.queue_type!r} is no name of a queue type"
     return "its id, class or a key has characters that cannot be printed"
 

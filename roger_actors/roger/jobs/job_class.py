@@ -22,7 +22,7 @@ MAX_SECONDS: Final = 366 * 86_400.0
 MAX_LEVELS: Final = 1000
 """Most retry levels a class may have."""
 
-_TYPE: Final = "letters, digits and '_', with single '-' between them"
+_TYPE: Final = queue.TYPE_WORDS
 _TEXT: Final = f"a string of 1 to {MAX_TEXT} printable characters"
 _LIMIT: Final = f"seconds from 1 to {MAX_SECONDS:.0f}, or None for no limit"
 _LEVELS: Final = "a list of one or more seconds, each 0 or more, or None for the node's"
@@ -139,7 +139,7 @@ def _refuse(job_class: type, member: str, value: object, expected: str) -> NoRet
 
 
 def _is_queue_type(value: object) -> bool:
-    return isinstance(value, str) and queue.is_id(value)
+    return isinstance(value, str) and queue.is_type(value)
 
 
 def _is_limit(value: object) -> bool:

@@ -48,9 +48,15 @@ class StopPartition(NamedTuple):
 
 
 class DeletePartition(NamedTuple):
-    """Stop a partition and delete all it owns: queues, buried jobs, keys, flags."""
+    """Stop a partition and delete all it owns: queues, buried jobs, keys, flags.
+
+    Attributes:
+        partition: Which; it need not run.
+        queue_types: Its queues, where this node does not know them; those it knows are deleted anyway.
+    """
 
     partition: str
+    queue_types: tuple[str, ...] = ()
 
 
 class Replace(NamedTuple):
@@ -233,11 +239,11 @@ async def _stop_when_idle(kernel: Kernel, partition: str, pid: Pid) -> None:
 
 async def _delete(state: State, request: DeletePartition) -> str:
     partition = request.partition
-    queues = state.wanted.get(partition)
-    if queues is None:
+    types = {*request.queue_types, *state.wanted.get(partition, {})}
+    if not types:
         raise PartitionNotRunning(partition=partition)
-    names = [queue.make_name(partition, queue_type) for queue_type in queues]
-    if partition in state.running:
+    names = [queue.make_name(partition, queue_type) for queue_type in sorted(types)]
+    if partition in state.wanted:
         await _stop(state, partition, safe=False)
     broker, limit = state.kernel.broker, state.kernel.config.enqueue_timeout
     for name in (*names, queue.lane_name(partition), queue.buried_name(partition)):

@@ -191,12 +191,26 @@ async def _check_key(run: Run) -> Any:
 async def _failed(run: Run) -> Any:
     """The attempt failed where it ran, and its hook was called there: retry, bury or let go."""
     header = run.given.header
+    _log_failure(run)
     if not header.retryable:
         run.outcome = "failed"
         return _after_hook(run, "on_error")
     if retry.next_delay(run.levels, header.retry_count) is None:
         return _bury
     return _retry
+
+
+def _log_failure(run: Run) -> None:
+    given, failure = run.given, run.failure
+    given.kernel.log.warning(
+        "partition %s: job %s (%s), attempt %d failed: %s %s",
+        given.partition,
+        given.header.id,
+        given.header.class_name,
+        given.header.retry_count + 1,
+        failure.type if failure else "",
+        failure.message.splitlines()[0][:200] if failure and failure.message else "",
+    )
 
 
 async def _retry(run: Run) -> Any:
@@ -225,6 +239,7 @@ async def _park(run: Run) -> Any:
 
 async def _run_again(run: Run) -> Any:
     """The host died under the job: count it, and run the attempt again or bury it."""
+    _log_failure(run)
     deaths = int(run.given.delivery.headers.get("deaths", 0)) + 1
     if deaths < run.given.kernel.config.max_deaths:
         await follow_up.publish_again(run, deaths)

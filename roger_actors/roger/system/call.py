@@ -15,7 +15,7 @@ import attrs
 from roger_actors.broker import Broker, Delivery, QueueSpec
 from roger_actors.roger.system.message import TOPIC, Answer, Ask, decode_answer, encode
 
-FIRST_ANSWER = 1.0
+FIRST_ANSWER = 2.0
 """Seconds to wait for the first answer before it is taken that no node runs."""
 
 

@@ -172,11 +172,11 @@ async def carry_out(kernel: Kernel, op: str, args: dict[str, Any]) -> tuple[Any,
     return value, ""
 
 
-async def _ping(kernel: Kernel, args: dict[str, Any]) -> Any:
+async def _ping(_: Kernel, __: dict[str, Any]) -> Any:
     return "pong"
 
 
-async def _cancel(kernel: Kernel, args: dict[str, Any]) -> Any:
+async def _cancel(_: Kernel, args: dict[str, Any]) -> Any:
     name = consumer_name(str(args["partition"]))
     try:
         return await GenServer.call(name, consumer.Cancel(str(args["job_id"])), timeout=CALL_LIMIT)
@@ -184,7 +184,7 @@ async def _cancel(kernel: Kernel, args: dict[str, Any]) -> Any:
         return "not running here"
 
 
-async def _flags(kernel: Kernel, args: dict[str, Any]) -> Any:
+async def _flags(_: Kernel, args: dict[str, Any]) -> Any:
     try:
         name = consumer_name(str(args["partition"]))
         return await GenServer.call(name, consumer.Reread(), timeout=CALL_LIMIT)
@@ -192,7 +192,7 @@ async def _flags(kernel: Kernel, args: dict[str, Any]) -> Any:
         return "not running here"
 
 
-async def _info(kernel: Kernel, args: dict[str, Any]) -> Any:
+async def _info(kernel: Kernel, _: dict[str, Any]) -> Any:
     partitions = await GenServer.call(MANAGER, manager.Info(), timeout=CALL_LIMIT)
     workers = await GenServer.call(POOL, message.Snapshot(), timeout=CALL_LIMIT)
     return {
@@ -217,7 +217,8 @@ async def _stop_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
 
 
 async def _delete_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
-    return await _of_manager(kernel, args, manager.DeletePartition(str(args["partition"])))
+    types = msgspec.convert(args.get("queue_types", ()), tuple[str, ...])
+    return await _of_manager(kernel, args, manager.DeletePartition(str(args["partition"]), types))
 
 
 async def _reload(kernel: Kernel, args: dict[str, Any]) -> Any:

@@ -29,7 +29,17 @@ def test_lane_and_shelves_have_dots_which_no_id_has():
 @pytest.mark.parametrize("word", ["a", "acme", "Acme_2", "a-b", "3f2a-11", "x" * 100])
 def test_letters_digits_underscores_and_single_dashes_make_an_id(word):
     assert queue.partition_id(word) == word
+
+
+@pytest.mark.parametrize("word", ["a", "images", "Images_2", "x" * 100])
+def test_letters_digits_and_underscores_make_a_queue_type(word):
     assert queue.queue_type(word) == word
+
+
+def test_no_two_partitions_queues_share_a_name():
+    with pytest.raises(ConfigError, match="queue type: got 'b-c'"):
+        queue.queue_type("b-c")
+    assert queue.make_name("a-b", "c") != queue.make_name("a", "b_c")
 
 
 @pytest.mark.parametrize("word", ["", "a.b", "-a", "a-", "a--b", "a b", "é", "a\n", "x" * 101])
