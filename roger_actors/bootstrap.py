@@ -332,4 +332,8 @@ def running_tree(name: str, timeout: float = ASK_LIMIT) -> dict[str, Any]:
     """
     from roger_actors.transport.thespian import attach
 
-    return Outside(attach(name)).tree(timeout)
+    handle = attach(name)
+    try:
+        return Outside(handle).tree(timeout)
+    finally:
+        handle.close()
