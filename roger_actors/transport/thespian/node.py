@@ -34,6 +34,9 @@ START_LIMIT = 30.0
 ROOT_HEARTBEAT = 15.0
 """Seconds that a root host may stand still, unless the starter says otherwise."""
 
+EXIT_LIMIT = 5.0
+"""Seconds that a node has to end by itself when the process that started it exits."""
+
 FORCE = 1.0
 """Seconds that each stronger way of ending a node is given."""
 
@@ -79,15 +82,20 @@ def start_node(
         lock=run.lock,
         heartbeat=heartbeat,
     )
-    try:
-        process = execute(order, f"node={name}", status, run.lock)
-    finally:
-        os.close(status)
-        os.close(run.lock)
     with open(reports, "rb") as stream:
-        error = _wait_ready(stream.fileno(), limit)
-    about = run_directory.about(run.path)
-    node = UnixNode(name, run.path, {"admin": process.pid, **about}, process)
+        try:
+            process = execute(order, f"node={name}", status, run.lock)
+        finally:
+            os.close(status)
+            os.close(run.lock)
+        try:
+            error = _wait_ready(stream.fileno(), limit)
+        except BaseException:
+            process.kill()  # whoever was interrupted here has no handle to stop the node with
+            process.wait()
+            raise
+    about = {"admin": process.pid, **run_directory.about(run.path)}
+    node = UnixNode(name, run.path, about, process)
     if error is not None:
         node.stop(0)
         raise TransportDown(node=name, detail=error)
@@ -142,7 +150,7 @@ class UnixNode:
         self.directory = directory
         self._process = process
         self._admin, self._root = _Watched(about.get("admin")), _Watched(about.get("root"))
-        self._owner = os.getpid()
+        self._made_in = self._pool_of = os.getpid()
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
         if process is not None:
@@ -166,8 +174,8 @@ class UnixNode:
 
     def _borrow(self) -> _Connection:
         with self._lock:
-            if self._owner != os.getpid():
-                self._owner = os.getpid()
+            if self._pool_of != os.getpid():
+                self._pool_of = os.getpid()
                 self._idle.clear()
             while self._idle:
                 connection = self._idle.pop()
@@ -228,8 +236,8 @@ class UnixNode:
             self._idle.clear()
 
     def _at_exit(self) -> None:
-        if os.getpid() == self._owner:
-            self.stop(5.0)
+        if os.getpid() == self._made_in:
+            self.stop(EXIT_LIMIT)
 
 
 class _Watched:

@@ -163,13 +163,13 @@ def find(name: str, given: str | None = None) -> tuple[Path, dict[str, Any]]:
     """Find the run directory of a living node of this user.
 
     Args:
-        name: The node's name, or its run directory.
+        name: The node's name, or the absolute path of its run directory.
         given: Where to look instead of the environment's choices.
 
     Raises:
         TransportDown: No such node is running, or several are.
     """
-    if "/" in name:
+    if name.startswith("/"):
         found = [(Path(name), about(Path(name)))] if is_alive(Path(name)) else []
     else:
         found = [(path, said) for path, said in _living(given) if said.get("node") == name]
