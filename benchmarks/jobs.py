@@ -60,12 +60,13 @@ class Worked:
     Attributes:
         victim: Process id of the worker that was killed, if one was.
         left_behind: Processes that were still there after the workers had been ended.
-        cpu_per_job: User and system time of all their processes per job, in microseconds.
+        cpu_per_job: User and system time of all their processes per job, in microseconds; None if it
+            could not be measured.
     """
 
     victim: int | None = None
     left_behind: int = 0
-    cpu_per_job: float = 0.0
+    cpu_per_job: float | None = None
 
 
 @attrs.define
@@ -114,7 +115,8 @@ class ExecutedRate:
             after = cpu_seconds(marked_processes(marker)), count_entries(log)
             wait_until(lambda: count_distinct(log, jobs) >= jobs, limit, who.name, workers)
         worked.left_behind = end_marked(marker)
-        worked.cpu_per_job = (after[0] - before[0]) / max(1, after[1] - before[1]) * 1e6
+        if after[1] - before[1] > jobs // 2:  # else the looks came too late to say anything
+            worked.cpu_per_job = (after[0] - before[0]) / (after[1] - before[1]) * 1e6
         return worked
 
     def _sample(self, entries: Sequence[Entry], expected: Sequence[dict[str, str]], worked: Worked) -> Sample:
@@ -126,11 +128,12 @@ class ExecutedRate:
             "twice": len(doubled),
             "processes left": worked.left_behind,
         }
-        figures = {RATE.key: steady_rate(entries), CPU.key: worked.cpu_per_job}
+        figures = {RATE.key: steady_rate(entries)}
         if worked.victim is not None:
             held = {entry.digest for entry in entries if entry.process == worked.victim}
             checks["twice, not held by the killed"] = len(doubled.keys() - held)
-            del figures[CPU.key]  # the killed worker took its clock with it
+        elif worked.cpu_per_job is not None:  # a killed worker takes its clock with it
+            figures[CPU.key] = worked.cpu_per_job
         if any(checks[name] for name in checks.keys() - {"jobs", "twice"}) or len(doubled) > self._may_double:
             raise BenchmarkFailed(f"{self.participant.name}: {checks}")
         self.expected_rate = figures[RATE.key]
