@@ -216,7 +216,7 @@ def histories(
         retryable: Whether a job is retried, by id.
         loose: Jobs that may run more than once whatever is killed, and why.
     """
-    died = deaths(jobs)
+    died = deaths(jobs, kills)
     found: dict[str, History] = {}
     for entry in _merged(jobs, kills):
         if entry.what == "killed":
@@ -238,17 +238,22 @@ def _is_told_elsewhere(entry: Entry) -> bool:
     return entry.what == "cancelled" or entry.kind not in ("", "error", "exit")
 
 
-def deaths(jobs: Sequence[Entry]) -> dict[int, int]:
+def deaths(jobs: Sequence[Entry], kills: Iterable[Entry] = ()) -> dict[int, int]:
     """Return the worker hosts that died in a job, with the moment of their last line.
 
     The last line of such a host is the begin of a job of which others write later.
+
+    Args:
+        jobs: The log of jobs and hooks.
+        kills: Lines that tell of hosts that were killed, whatever they were doing.
     """
+    killed = {kill.pid for kill in kills if kill.pid}
     last_of_host = {entry.pid: number for number, entry in enumerate(jobs)}
     last_of_job = {entry.job: number for number, entry in enumerate(jobs)}
     return {
         pid: jobs[number].at
         for pid, number in last_of_host.items()
-        if jobs[number].what == "begun" and last_of_job[jobs[number].job] > number
+        if pid in killed or (jobs[number].what == "begun" and last_of_job[jobs[number].job] > number)
     }
 
 

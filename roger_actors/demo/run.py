@@ -194,9 +194,10 @@ class Demo:
         try:
             while self._elapsed() < self._settings.limit:
                 verdict = self._show("running", planned)
-                if self._cancelled_after is None and self._places.child.exists():
+                is_enqueued = not enqueuing.is_alive()
+                if is_enqueued and self._cancelled_after is None and self._places.child.exists():
                     self._cancel(node, parent)
-                if not enqueuing.is_alive() and verdict.lost == 0:
+                elif is_enqueued and verdict.lost == 0:
                     return
                 self._pause.wait(LOOK_EVERY)
         finally:

@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 
 from roger_actors import Client
+from roger_actors.bootstrap import running_tree
 from roger_actors.demo import plan, processes
 from roger_actors.demo.checker import Verdict, check
 from roger_actors.demo.history import SECOND
@@ -198,6 +199,8 @@ class Campaign:
         with (self.directory / "stderr.log").open("ab") as out:
             return subprocess.Popen([*command, str(seed)], env=environment, stdout=out, stderr=out)
 
+    wait = staticmethod(wait_for)
+
     # -- the node --------------------------------------------------------------------------------
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -231,6 +234,50 @@ class Campaign:
         self._dead(rest, grace, limit)
         return at
 
+    def pid_of(self, role: str) -> int:
+        """Return the OS process of one of the node's hosts, or of what runs above them."""
+        if role == "starter":
+            return self.starter.pid
+        root = running_tree("fault")["os_pid"]
+        if role == "root":
+            return int(root)
+        if role == "admin":
+            return parents()[int(root)]
+        return self.host_pids(role)[0]
+
+    def host_pids(self, role: str) -> list[int]:
+        """Return the OS processes of the node's hosts of a role."""
+        hosts = running_tree("fault")["hosts"].values()
+        return [int(host["os_pid"]) for host in hosts if host["role"] == role]
+
+    def kill_worker_host(self) -> int:
+        """Kill a worker host in the middle of a job, and return its pid."""
+        self.wait_until_ready()
+        victim = int(wait_for(self._busy_host, 15.0, "a worker host that runs a job"))
+        kill_all([victim])
+        assert not processes.wait_until_gone([victim], 2.0)
+        self._log.append(Entry(at=now(), what="killed", pid=victim))
+        return victim
+
+    def _busy_host(self) -> int:
+        """Return a host whose job has run for 20 ms, else 0."""
+        jobs = self.jobs()
+        last = {entry.pid: entry for entry in jobs}
+        old = now() - SECOND // 50
+        busy = [
+            pid for pid, e in last.items() if e.what == "begun" and e.at < old and processes.is_alive(pid)
+        ]
+        return self.chosen.choice(busy) if busy else 0
+
+    def kill_kernel_host(self) -> None:
+        """Kill the kernel host: the worker hosts must follow, and all start anew."""
+        self.wait_until_ready()
+        kernel, workers = self.pid_of("kernel"), self.host_pids("worker")
+        kill_all([kernel])
+        left = processes.wait_until_gone([kernel, *workers], 2.0)
+        self._log.append(Entry(at=now(), what="killed", pid=0, grace=2.0))
+        assert not left, f"worker hosts outlived the kernel host: {left}"
+
     def _dead(self, pids: list[int], grace: float, limit: float) -> None:
         began = time.monotonic()
         kill_all([self.starter.pid])
@@ -243,9 +290,8 @@ class Campaign:
         kill_all(left)
         assert not left, f"alive {limit} s after the kill: {[kinds.get(pid, pid) for pid in left]}"
         at = now()
-        self._log.append(
-            Entry(at=at, what="killed", pid=0, grace=grace), Entry(at=at, what="killed", pid=self.starter.pid)
-        )
+        starter = Entry(at=at, what="killed", pid=self.starter.pid)
+        self._log.append(Entry(at=at, what="killed", pid=0, grace=grace), starter)
 
     # -- evidence --------------------------------------------------------------------------------
 
@@ -374,6 +420,17 @@ class Campaign:
         assert not left, f"left after the stop: {left}"
         return check(self.enqueued(), self.jobs(), self.buried())
 
+    def judge(self) -> Verdict:
+        """Finish, and fail unless all is well."""
+        verdict = self.finish()
+        hits = dict(self.hits)
+        shown = f"seed {self.seed}: {hits}, {len(verdict.again)} ran twice, {verdict.tenants}"
+        print(shown)
+        faults = "\n".join(f"{fault.job} {fault.what}" for fault in verdict.faults[:20])
+        assert verdict.lost == 0, f"{shown}\nlost:\n{faults}"
+        assert verdict.is_clean, f"{shown}\n{faults}"
+        return verdict
+
     def _is_late(self, limit: float) -> bool:
         """Whether nothing has happened for a while: what has not ended by now is lost."""
         jobs = self.jobs()
@@ -405,8 +462,10 @@ def _before(entry: Entry, at: int, seconds: float) -> bool:
 @pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
 def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
     """A running node on each broker, an enqueuer beside it, and the means to kill."""
+    monkeypatch = request.getfixturevalue("monkeypatch")
     seed = int(os.environ.get("ROGER_FAULT_SEED") or secrets.randbelow(1_000_000))
     directory = Path(tempfile.mkdtemp(prefix="roger-fault-", dir="/tmp"))
+    monkeypatch.setenv("ROGER_RUNTIME_DIR", str(directory / "run"))
     print(f"ROGER_FAULT_SEED={seed}, logs in {directory}")
     if request.param == "embedded":
         yield from _campaign(EmbeddedBroker(directory), directory, seed)
