@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from roger_actors.transport import ROOT, Endpoint, HostExit, HostId, Role
@@ -102,7 +103,7 @@ class Puppet:
         return int(child.stdout.readline())
 
     def hang(self, seconds: float) -> None:
-        self.endpoint.loop.call_soon(time.sleep, seconds)
+        self.endpoint.loop.call_soon(time.sleep, seconds)  # noqa: TID251 - hanging is what it is told to do
 
     def close_descriptors(self) -> None:
         threading.Thread(target=os.closerange, args=(3, 256), daemon=True).start()
@@ -120,15 +121,30 @@ class Puppet:
         thread.join()
         os.wait()
         os.close(write)
-        with open(read, "rb") as stream:
+        with os.fdopen(read, "rb") as stream:
             result: list[str] = json.loads(stream.read())
         return result
+
+    def terminate_a_fork(self) -> int:
+        ends: list[int] = []
+
+        def fork() -> None:
+            child = os.fork()
+            if not child:
+                signal.pause()
+            os.kill(child, signal.SIGTERM)
+            ends.append(os.waitpid(child, 0)[1])
+
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+        return os.WTERMSIG(ends[0])
 
     def describe(self) -> dict[str, Any]:
         return {
             "pid": os.getpid(),
             "session": os.getsid(0),
-            "descriptors": {fd: _target(fd) for fd in os.listdir("/proc/self/fd")},
+            "descriptors": {fd: _target(fd) for fd in descriptors()},
             "threads": threading.active_count(),
             "segv": str(signal.getsignal(signal.SIGSEGV)),
         }
@@ -137,15 +153,19 @@ class Puppet:
         os.kill(pid, signal.SIGSTOP)
 
 
+def descriptors() -> list[str]:
+    return [path.name for path in Path("/proc/self/fd").iterdir()]
+
+
 def _target(fd: str) -> str:
     try:
-        return os.readlink(f"/proc/self/fd/{fd}")
+        return str(Path("/proc/self/fd", fd).readlink())
     except OSError:
         return ""
 
 
 def open_sockets() -> list[str]:
-    return [_target(fd) for fd in os.listdir("/proc/self/fd") if _target(fd).startswith("socket:")]
+    return [_target(fd) for fd in descriptors() if _target(fd).startswith("socket:")]
 
 
 def _raise() -> None:
