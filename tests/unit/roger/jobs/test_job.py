@@ -192,7 +192,7 @@ def test_creating_a_class_that_is_no_job_names_the_reason():
         (
             "queue_type",
             5,
-            r"queue_type is 5, expected letters, digits and '_', with single '-' between them, or @",
+            r"queue_type is 5, expected letters, digits and '_', 100 characters at most, or @",
         ),
         ("queue_type", "no dots.", "queue_type is 'no dots.'"),
         ("queue_type", lambda self, args: "x", r"or @classmethod above def queue_type\(cls, args\)"),
