@@ -599,3 +599,27 @@ def test_a_host_that_does_not_answer_is_shown_as_such():
 def test_the_end_of_a_request_is_not_held_up_by_another():
     with Tree([ChildSpec(id="p", start=Start(Puppet, name="p"))]) as tree, pytest.raises(TimeoutError):
         tree.outside.call("root", "p", ("wait",), timeout=1.0)
+
+
+async def test_a_message_over_the_limit_is_refused_in_the_senders_face(node, host, monkeypatch):
+    from roger_actors.otp.runtime import remote
+
+    monkeypatch.setattr(remote, "MOST_BYTES", 1000)
+
+    with pytest.raises(Undeliverable, match="over 1000"):
+        process.send(("far", host), b"x" * 1001)
+
+
+async def test_a_caller_killed_at_the_moment_of_the_answer_leaves_no_trace(caplog):
+    server = await Puppet.start()
+
+    async def calls():
+        await Puppet.call(server, ("wait",))
+
+    caller = process.spawn(calls)
+    await process.sleep(0.01)
+    process.exit(server, "gone")
+    process.exit(caller, KILL)
+    await process.sleep(0.01)
+
+    assert "never retrieved" not in caplog.text

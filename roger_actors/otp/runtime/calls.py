@@ -100,6 +100,10 @@ class Calls(Signals):
                 self._context.run(self._work)
         try:
             return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                future.exception()  # it came too late for anybody: say that it was seen
+            raise
         finally:
             if pending.number in self.calls:
                 self.forget(pending)

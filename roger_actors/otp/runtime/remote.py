@@ -29,6 +29,8 @@ _SEND, _EXIT, _LINK, _UNLINK, _LINK_EXIT, _MONITOR, _DEMONITOR, _DOWN, _CALL, _R
 )
 
 _FLUSH_BYTES = 262_144
+MOST_BYTES = 64 * 1024 * 1024
+"""The largest message that is sent to another host, encoded."""
 
 
 class Remote:
@@ -68,6 +70,10 @@ class Remote:
             if encode is None:
                 return
         data = encode(list(signal))
+        if len(data) > MOST_BYTES:
+            raise Undeliverable(
+                type=type(signal[-1]).__qualname__, detail=f"{len(data)} bytes, over {MOST_BYTES}"
+            )
         outbox = self._outboxes.get(host)
         if outbox is None:
             outbox = self._outboxes[host] = []
@@ -104,8 +110,13 @@ class Remote:
     def _flush(self, host: HostId) -> None:
         signals = self._outboxes.pop(host)
         del self._sizes[host]
-        if self._endpoint.role_of(host) is not None:
+        if self._endpoint.role_of(host) is None:
+            return
+        try:
             self._endpoint.send(host, wire.frame(signals, plain=self._codecs[host] is wire.encode_plain))
+        except Undeliverable as error:
+            # Each signal was within the limit when it was taken; nobody is left here to be told.
+            _log.error("%d signals to host %s were dropped: %s", len(signals), host, error)
 
     def is_up(self, host: HostId) -> bool:
         """Return whether a host is alive as far as is known here."""

@@ -98,13 +98,16 @@ class Timers:
         heap = self._heap
         # The loop may wake up to one tick of its clock early; a timer that close is due.
         now = self._time() + 1e-6
-        while heap and (heap[0][0] <= now or heap[0][2].callback is None):
-            timer = heappop(heap)[2]
-            callback, argument = timer.callback, timer.argument
-            if callback is None:
-                self._cancelled -= 1
-                continue
-            timer.callback = timer.argument = None
-            callback(argument)
-        if heap and heap[0][0] < self._armed:
-            self._arm(heap[0][0])
+        try:
+            while heap and (heap[0][0] <= now or heap[0][2].callback is None):
+                timer = heappop(heap)[2]
+                callback, argument = timer.callback, timer.argument
+                if callback is None:
+                    self._cancelled -= 1
+                    continue
+                timer.callback = timer.argument = None
+                callback(argument)
+        finally:
+            # Also after a callback that raised: the others are still to come.
+            if heap and heap[0][0] < self._armed:
+                self._arm(heap[0][0])

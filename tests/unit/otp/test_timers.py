@@ -64,3 +64,16 @@ def test_every_timer_that_is_not_cancelled_fires_when_it_is_due(plan):
     loop.close()
     assert sorted(fired) == sorted(seconds for seconds, cancel in plan if not cancel)
     assert begun < loop.time()
+
+
+def test_a_timer_that_raises_does_not_hold_up_the_others(loop, caplog):
+    fired = []
+    timers = Timers(loop)
+    timers.start(1.0, lambda _: 1 / 0, None)
+    timers.start(1.0, fired.append, "same moment")
+    timers.start(2.0, fired.append, "later")
+
+    loop.advance(3.0)
+
+    assert fired == ["same moment", "later"]
+    assert "ZeroDivisionError" in caplog.text
