@@ -9,12 +9,24 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from roger_actors.errors import NoProcess, RogerActorsError
-from roger_actors.otp import DynamicSupervisor, GenServer, Ok, Pid, Reply, host_child, process, wire
+from roger_actors.otp import (
+    DynamicSupervisor,
+    From,
+    GenServer,
+    NoReply,
+    Ok,
+    Pid,
+    Reply,
+    host_child,
+    process,
+    wire,
+)
 from roger_actors.otp import reason as reasons
 from roger_actors.roger.kernel import POOL, Kernel
 from roger_actors.transport import ROOT, HostId
@@ -63,32 +75,46 @@ class WorkerHosts(GenServer[None]):
         """Hold nothing: the supervisor beside it knows its children."""
         return Ok(None)
 
-    async def handle_call(self, request: Any, sender: Any, state: None) -> Reply[None]:
-        """Start or end one; an error is answered as text, so that this process stands."""
-        try:
-            match request:
-                case StartHost():
-                    return Reply(("ok", (await _start(request.args)).host), state)
-                case EndHost():
-                    await _end(request.host)
-                    return Reply(("ok", request.host), state)
-                case EndHosts():
-                    return Reply(("ok", await _end_all()), state)
-        except RogerActorsError as error:
-            return Reply(("error", str(error)), state)
-        return Reply(("error", f"unknown request {request!r}"), state)
+    def handle_call(self, request: Any, sender: From, state: None) -> NoReply[None] | Reply[None]:
+        """Start or end one, each in a process of its own: a kill never waits for a start."""
+        match request:
+            case StartHost():
+                process.spawn(_answer, sender, _start, request.args)
+            case EndHost():
+                process.spawn(_answer, sender, _end, request.host)
+            case EndHosts():
+                process.spawn(_answer, sender, _end_all)
+            case _:
+                return Reply(("error", f"unknown request {request!r}"), state)
+        return NoReply(state)
 
 
-async def _start(args: bytes) -> Pid:
+async def _answer(sender: From, work: Callable[..., Awaitable[int]], *args: Any) -> None:
+    """Do a piece of work and answer what it returns; an error as text, so that this host stands."""
+    try:
+        GenServer.reply(sender, ("ok", await work(*args)))
+    except RogerActorsError as error:
+        GenServer.reply(sender, ("error", str(error)))
+
+
+async def _start(args: bytes) -> int:
     spec = host_child(
         "worker", "worker", args, restart="transient", shutdown="brutal_kill", timeout=START_LIMIT
     )
     pid: Pid = await DynamicSupervisor.start_child(SUPERVISOR, spec)
-    return pid
+    return pid.host
 
 
-async def _end(host: int) -> None:
-    await DynamicSupervisor.terminate_child(SUPERVISOR, Pid(process.self().node, HostId(host), 0))
+async def _end(host: int) -> int:
+    """Kill a host now, although its supervisor may be busy with starting another.
+
+    The kill is spawned first and runs when this process waits, that is, when the supervisor has been
+    asked: so it terminates the child and does not take its end for one to be answered with a restart.
+    """
+    pid = Pid(process.self().node, HostId(host), 0)
+    process.spawn(process.exit, pid, reasons.KILL)
+    await DynamicSupervisor.terminate_child(SUPERVISOR, pid)
+    return host
 
 
 async def _end_all() -> int:
