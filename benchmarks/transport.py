@@ -26,10 +26,11 @@ LIMIT = 60.0
 DESCRIPTION = """\
 Two OS processes on one machine, one message of 200 bytes per round trip, checked for order.
 A window is the number of messages under way at the same time.
-The flood sends, from within one handler, as many messages as the echo at window 128 does in the measured time;
-its clock stops when the last has been counted.
-A start ends with the new process's first answer; a death's clock runs from the first SIGKILL to the last report.
-The stock bases get their time and a few seconds more; a figure that is missing was not reached in that time. A death of 50 is given only when all 50 were told.
+The flood sends, from within one handler, as many messages as the echo at window 128 does in the measured
+time; its clock stops when the last has been counted.
+A start ends with the new process's first answer; a death's clock runs from the first SIGKILL to the last
+report, and a death of 50 is given only when all 50 were told.
+The stock bases get their time and a few seconds more; a figure that is missing was not reached in that time.
 The bare asyncio echo answers each message with one `transport.write`."""
 
 

@@ -112,9 +112,12 @@ class Parent(Actor):
         elif message == "told":
             self.send(sender, self.told)
         elif isinstance(message, ChildActorExited):
-            # The stock bases may tell one end twice.
-            if str(message.childAddress) not in [address for address, _ in self.told]:
-                self.told.append((str(message.childAddress), time.time()))
+            self.note(str(message.childAddress))
+
+    def note(self, address: str) -> None:
+        """Note the end of a child once: the stock bases may tell it twice."""
+        if address not in [known for known, _ in self.told]:
+            self.told.append((address, time.time()))
 
 
 class Run:
@@ -194,7 +197,7 @@ class Run:
         return told
 
 
-def _give_up(number: int, frame: object) -> None:
+def _give_up(_number: int, _frame: object) -> None:
     raise TimeoutError
 
 
@@ -216,11 +219,11 @@ def main(base: str, seconds: float) -> None:
     run = Run(base, seconds)
     run.everything()
     sweep_all()
-    with open(out, "w") as stream:
+    with os.fdopen(out, "w") as stream:
         json.dump({"figures": run.figures, "checks": run.checks, "hung": run.hung}, stream)
 
 
 if __name__ == "__main__":
-    from benchmarks.peers import transport_actors
+    from benchmarks.peers import transport_actors  # noqa: PLW0406 - actors are found by this name, not __main__
 
     transport_actors.main(sys.argv[1], float(sys.argv[2]))

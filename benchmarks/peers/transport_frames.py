@@ -65,7 +65,7 @@ class Driver:
         self.endpoint.send(self.root, json.dumps(count / (time.perf_counter() - self.begin)).encode())
 
 
-def echo_main(endpoint: Endpoint, args: bytes) -> None:
+def echo_main(endpoint: Endpoint, _args: bytes) -> None:
     """Send back what comes."""
     endpoint.on_frame = endpoint.send
 
@@ -90,11 +90,11 @@ class Root:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.answer: Callable[[bytes], None] = lambda frame: None
+        self.answer: Callable[[bytes], None] = lambda _frame: None
         self.downs: list[tuple[int, float]] = []
         self.downs_wanted = 0
         endpoint.on_request = self.on_request
-        endpoint.on_frame = lambda sender, frame: self.answer(frame)
+        endpoint.on_frame = lambda _sender, frame: self.answer(frame)
         endpoint.on_host_down = self.on_host_down
 
     def on_request(self, frame: bytes, answer: Callable[[bytes], None]) -> None:
@@ -110,11 +110,11 @@ class Root:
         hosts = [self.endpoint.start_host("echo", b"") for _ in range(count)]
         left = len(hosts)
 
-        def on_frame(sender: HostId, frame: bytes) -> None:
+        def on_frame(_sender: HostId, _frame: bytes) -> None:
             nonlocal left
             left -= 1
             if not left:
-                self.endpoint.on_frame = lambda sender, frame: self.answer(frame)
+                self.endpoint.on_frame = lambda _sender, frame: self.answer(frame)
                 self.answer(json.dumps([self.endpoint.os_pid(host) for host in hosts]).encode())
 
         self.endpoint.on_frame = on_frame
@@ -138,16 +138,21 @@ class Root:
             self.downs, self.downs_wanted = [], 0
 
 
-def root_main(endpoint: Endpoint, args: bytes) -> None:
+def root_main(endpoint: Endpoint, _args: bytes) -> None:
     """Be the root."""
     Root(endpoint)
+
+
+def driver_main(endpoint: Endpoint, _args: bytes) -> None:
+    """Drive."""
+    Driver(endpoint)
 
 
 ROLES = {
     "root": Role("root", root_main),
     "echo": Role("echo", echo_main),
     "sink": Role("sink", sink_main),
-    "driver": Role("driver", lambda endpoint, args: Driver(endpoint) and None),
+    "driver": Role("driver", driver_main),
 }
 
 

@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 
@@ -33,30 +34,56 @@ def in_forked_child(drop: Callable[[], None]) -> None:
     _let_go.append(drop)
 
 
-def _after_fork() -> None:
-    # The wake-up descriptor and asyncio's handlers would send the child's signals to the parent's
-    # loop (Python 3.12 resets the descriptor itself), and a terminated child would not end.
-    if not _let_go:
-        return
-    with contextlib.suppress(ValueError):
-        signal.set_wakeup_fd(-1)
-        for number in _ROUTED:
-            signal.signal(number, signal.SIG_DFL)
+def no_longer(drop: Callable[[], None]) -> None:
+    """Take back what `in_forked_child` has registered."""
+    if drop in _let_go:
+        _let_go.remove(drop)
+
+
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    # A signal that reached the child before its handlers are reset would be told to the parent's loop.
+    if _reset_signals in _let_go:
+        _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ROUTED)
+
+
+def _after_fork_in_parent() -> None:
+    mask = _forking.__dict__.pop("mask", None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _after_fork_in_child() -> None:
     for drop in _let_go:
         drop()
     _let_go.clear()
+    _after_fork_in_parent()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new asyncio loop whose descriptors do not reach forked children."""
+    """Return a new asyncio loop whose descriptors and signals do not reach forked children."""
     before = open_descriptors()
     loop = asyncio.SelectorEventLoop()
     own = open_descriptors() - before
     in_forked_child(lambda: blank(own))
+    in_forked_child(_reset_signals)
     return loop
+
+
+def _reset_signals() -> None:
+    # The wake-up descriptor and asyncio's handlers would send the child's signals to the parent's
+    # loop (Python 3.12 resets the descriptor itself), and a terminated child would not end.
+    with contextlib.suppress(ValueError):
+        signal.set_wakeup_fd(-1)
+        for number in _ROUTED:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class Children:
@@ -92,13 +119,11 @@ class Children:
         """
         _flush_streams()
         parent = os.getpid()
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ROUTED)
         pid = os.fork()
         if not pid:
             if bound:
                 die_with_parent(parent)
             _run(body, keep)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ROUTED)
         self.watch(pid, on_exit)
         return pid
 
@@ -131,7 +156,6 @@ def _run(body: Callable[[], int], keep: int) -> None:
         gc.freeze()
         # What the parent had from its own parent, and what nobody has registered.
         blank(open_descriptors() - {0, 1, 2, keep})
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ROUTED)
         status = body()
         atexit._run_exitfuncs()  # noqa: SLF001 - os._exit skips what the child has registered
     except SystemExit as ending:

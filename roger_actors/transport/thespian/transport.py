@@ -38,7 +38,7 @@ from thespian.system.transport import (
 
 from roger_actors.transport.thespian.address import UnixAddress
 from roger_actors.transport.thespian.birth import ADMIN, Birth, Resident, Stranger, listen
-from roger_actors.transport.thespian.children import Children, in_forked_child, new_loop
+from roger_actors.transport.thespian.children import Children, in_forked_child, new_loop, no_longer
 from roger_actors.transport.thespian.hub import Hub
 from roger_actors.transport.thespian.link import LOCAL, PICKLE, Link
 from roger_actors.transport.thespian.poll_loop import PollLoop
@@ -107,6 +107,7 @@ class Transport:
         if self.closed:
             return
         self.closed = True
+        no_longer(self._abandon)
         self.hub.finish(DRAIN)
         self.hub.close()
         if isinstance(self.loop, PollLoop):

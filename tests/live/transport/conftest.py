@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ ROLES = "transport_roles:ROLES"
 @pytest.fixture
 def node(run_directory: Path) -> Iterator[UnixNode]:
     """A running node; stopped afterwards if the test has not ended it."""
-    node = start_node("live", ROLES, runtime_dir=str(run_directory), heartbeat=1.0)
+    node = start_node("live", ROLES, runtime_dir=str(run_directory))
     yield node
     node.stop(5.0)
 
@@ -42,7 +41,7 @@ def starter(run_directory: Path) -> Iterator[Callable[..., subprocess.Popen[str]
 
     def start(code: str = "") -> subprocess.Popen[str]:
         script = _STARTER.format(
-            paths=[ROLES_DIRECTORY, os.getcwd()], directory=str(run_directory), code=code
+            paths=[ROLES_DIRECTORY, str(Path.cwd())], directory=str(run_directory), code=code
         )
         process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         running.append(process)

@@ -14,7 +14,7 @@ from transport_driver import Puppets
 from transport_processes import about, is_running, wait_gone
 
 from roger_actors.errors import TransportDown
-from roger_actors.transport.thespian import UnixNode, attach
+from roger_actors.transport.thespian import UnixNode, attach, start_node
 
 LIMIT = 2.0
 """Seconds after which nothing of a node may be alive."""
@@ -141,13 +141,15 @@ def test_nothing_outlives_a_killed_admin_or_root(puppets: Puppets, node: UnixNod
         puppets.start()
 
 
-def test_nothing_outlives_a_stopped_root(puppets: Puppets, node: UnixNode) -> None:
-    (host,) = puppets.start()
-    pids = [*puppets.pids(host), about(node)["admin"], about(node)["root"]]
+def test_nothing_outlives_a_stopped_root(run_directory: Path) -> None:
+    node = start_node("frozen", "transport_roles:ROLES", runtime_dir=str(run_directory), heartbeat=1.0)
+    puppets = Puppets(node)
+    pids = [*puppets.pids(*puppets.start()), about(node)["admin"], about(node)["root"]]
 
     os.kill(about(node)["root"], signal.SIGSTOP)
 
     assert wait_gone(pids, LIMIT + 1.5) == []
+    node.stop(1.0)
 
 
 def test_nothing_outlives_a_killed_starter(starter: Starter) -> None:

@@ -39,7 +39,7 @@ def test_a_root_that_fails_to_start_is_told_with_its_error(run_directory: Path) 
 
 @pytest.mark.parametrize("roles", ["no_such_module:ROLES", "transport_roles:NO_SUCH"])
 def test_a_role_table_that_is_not_there_is_told(run_directory: Path, roles: str) -> None:
-    with pytest.raises(TransportDown, match="no_such_module|NO_SUCH"):
+    with pytest.raises(TransportDown, match=r"no_such_module|NO_SUCH"):
         start_node("failing", roles, runtime_dir=str(run_directory))
 
 
@@ -124,11 +124,11 @@ def test_starting_a_node_touches_neither_logging_nor_signals(run_directory: Path
 
 
 def test_a_lock_file_that_the_service_holds_is_not_inherited(run_directory: Path, tmp_path: Path) -> None:
-    with open(tmp_path / "service.lock", "w") as lock:
+    with (tmp_path / "service.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.set_inheritable(lock.fileno(), True)
         node = start_node("live", ROLES, runtime_dir=str(run_directory))
 
-    with open(tmp_path / "service.lock") as again:
+    with (tmp_path / "service.lock").open() as again:
         fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
     node.stop(5.0)
