@@ -23,7 +23,7 @@ import msgspec
 
 from roger_actors.broker import open_broker
 from roger_actors.clock import SystemClock
-from roger_actors.errors import ProcessError, RogerActorsError, TransportDown
+from roger_actors.errors import NoProcess, ProcessError, RogerActorsError, TransportDown
 from roger_actors.otp import ChildSpec, Outside, Start, host_child, open_host, serve_outside
 from roger_actors.roger.application import app_children, kernel_children, root_children, top_options
 from roger_actors.roger.client.client import Client, read_config
@@ -178,28 +178,33 @@ class Node(Client):
         handle = start_node(checked.name, f"{__name__}:ROLES", _pack(checked), limit=timeout)
         node = cls(checked, handle)
         try:
-            node._wait_for_partitions(timeout)
+            node._wait_until_up(timeout)
         except BaseException:
             node.stop(0.0)
             raise
         return node
 
-    def _wait_for_partitions(self, timeout: float) -> None:
-        """Return when every partition is open, or the broker has refused."""
-        deadline = SystemClock().monotonic() + timeout
+    def _wait_until_up(self, timeout: float) -> None:
+        """Return when the tree stands and every partition is open, or has said why it waits."""
+        clock = SystemClock()
+        begun = clock.monotonic()
         patience = min(PARTITIONS_LIMIT, timeout)
-        while SystemClock().monotonic() < deadline:
+        while (elapsed := clock.monotonic() - begun) < timeout:
             try:
                 info = self._system("info", {}, 2.0)
-            except ProcessError:
+                app_is_up = not self.config.children or self._is_ready("app")
+            except ProcessError:  # the kernel host is not there yet
                 self._ended.wait(0.02)
                 continue
-            if not info["waiting"] or info["broker_error"]:
-                return
-            if SystemClock().monotonic() > deadline - timeout + patience:
+            settled = not info["waiting"] or info["broker_error"] or elapsed > patience
+            if app_is_up and settled:
                 return
             self._ended.wait(0.02)
-        raise TransportDown(node=self.config.name, detail=f"its kernel host was not up within {timeout} s")
+        raise TransportDown(node=self.config.name, detail=f"it was not up within {timeout} s")
+
+    def _is_ready(self, role: str) -> bool:
+        hosts = self._outside.hosts(ASK_LIMIT).values()
+        return any(host["role"] == role and host["ready"] for host in hosts)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -219,13 +224,12 @@ class Node(Client):
 
     # -- the node itself ---------------------------------------------------------------------------
 
-    def call(self, name: str, request: Any, *, role: str = "app", timeout: float = 5.0) -> Any:
-        """Call a GenServer of the node and return its reply.
+    def call(self, name: str, request: Any, *, timeout: float = 5.0) -> Any:
+        """Call one of the user's own processes and return its reply.
 
         Args:
-            name: What it is registered as; for a child of the tree file, its id.
-            request: Anything its host may be sent; plain data for the kernel host.
-            role: The role of the host it lives in.
+            name: The id of a child of the tree file, or what a process in the app host is registered as.
+            request: Plain data: what msgpack can carry.
             timeout: Seconds to wait.
 
         Raises:
@@ -234,11 +238,21 @@ class Node(Client):
             ServerExited: It died before it answered.
             TransportDown: The node has ended.
         """
-        return self._outside.call(role, name, request, timeout)
+        return self._outside.call(self._where(name), name, request, timeout)
 
-    def cast(self, name: str, request: Any, *, role: str = "app") -> None:
-        """Send a request to a GenServer of the node and do not wait; see `call`."""
-        self._outside.cast(role, name, request)
+    def cast(self, name: str, request: Any) -> None:
+        """Send a request to one of the user's own processes and do not wait; see `call`."""
+        self._outside.cast(self._where(name), name, request)
+
+    def _where(self, name: str) -> int | str:
+        """Return the host of a child: the app host, or that child's own."""
+        if not any(child.id == name and child.host == "own" for child in self.config.children):
+            return "app"
+        for host in self._outside.tree(ASK_LIMIT)["tree"]["children"]:
+            for child in host["children"] if host["id"] == "app" else ():
+                if child["id"] == name and child["host"] is not None:
+                    return int(child["host"])
+        raise NoProcess(process=name)
 
     def node_info(self) -> dict[str, Any]:
         """Return what this node's kernel says of its partitions, queues and running jobs."""

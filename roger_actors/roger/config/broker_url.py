@@ -68,6 +68,8 @@ def _fault(parts: SplitResult) -> str | None:
         return "it names no host"
     if parts.port == 0:
         return "port 0 is none"
+    if parts.username and parts.password is None:
+        return "it names a user and no password"
     if "/" in parts.path.removeprefix("/"):
         return "a '/' in a vhost's name is written %2F"
     return "a URL has no blanks" if re.search(r"\s", parts.geturl()) else None

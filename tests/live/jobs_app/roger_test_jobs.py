@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from roger_actors import Hooks, Job, JobRecord
+from roger_actors import From, GenServer, Hooks, Job, JobRecord, NoReply, Ok, Reply
 
 EVENTS = "ROGER_TEST_EVENTS"
 
@@ -206,3 +206,16 @@ class TellingHooks(Hooks):
         self, partition: str, record: JobRecord, failure: Any, stacktrace: str, before_state: Any
     ) -> None:
         tell("on_buried", id=record.id, retry_count=record.retry_count, kind=failure[0])
+
+
+class Counter(GenServer[int]):
+    """Counts, crashes and keeps silent on request."""
+
+    def init(self, start: int) -> Ok[int]:
+        return Ok(start)
+
+    def handle_call(self, request: Any, sender: From, state: int) -> Any:
+        if request == "silence":
+            return NoReply(state)
+        value = state + 1 if request == "next" else 1 // 0
+        return Reply(value, value)
