@@ -45,7 +45,7 @@ lint: setup-dev ## Format and lint rules, docstrings
 	@$(BIN)interrogate --quiet roger_actors
 
 contracts: setup-dev ## Who may import whom
-	@$(BIN)lint-imports
+	@$(BIN)lint-imports --no-cache
 
 types: setup-dev ## mypy strict on the package, mypy and pyright on tests/typing
 	@$(BIN)mypy
