@@ -31,6 +31,8 @@ from roger_actors.roger import Client
 
 LIMIT = 28.0
 """Seconds after which what has not ended counts as lost."""
+PREFIX = "roger-demo."
+"""Put in front of every queue's name on a broker that was given."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at the logs."""
 GONE_WITHIN = 2.0
@@ -146,7 +148,7 @@ class Demo:
 
     def _play(self, token: str) -> Outcome:
         planned = self._plan()
-        prefix = {} if self._settings.broker is None else {"prefix": f"demo-{token[:6]}."}
+        prefix = {} if self._settings.broker is None else {"prefix": PREFIX}
         broker = self._settings.broker or f"embedded:{self._directory / 'roger.db'}"
         tables = plan.tables("demo", broker, self._places, **prefix)
         self._show("starting the node", planned)
@@ -252,10 +254,10 @@ class Demo:
     # -- when it has ended -----------------------------------------------------------------------
 
     def _buried(self, tables: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Return what lies on the shelves, by a client of its own, after the node has gone."""
+        """Return what lies on the shelves, by a client of its own, after the node has gone; empty them."""
         with Client(tables) as client:
             return {
-                tenant: [shelved.message_id for shelved in client.buried(tenant, 10_000)]
+                tenant: [shelved.message_id for shelved in client.delete_buried(tenant)]
                 for tenant in plan.QUEUES
             }
 
