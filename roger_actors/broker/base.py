@@ -10,7 +10,8 @@ What every implementation promises:
 1. A `publish` that returned is stored durably in its queue (quorum queue, or synced file). One that
    raised `Unroutable` is nowhere; one that raised `PublishUnconfirmed` may be either.
 2. A delivery that was not acked is delivered again, in its old place, when its consumer ends for
-   whatever reason (also kill -9), marked `redelivered`.
+   whatever reason (also kill -9), marked `redelivered`. (RabbitMQ puts one that was on its way to a
+   consumer that is being closed before the older ones that the consumer had.)
 3. A delivery's `ack` and `nack` reach only the channel that delivered it: after a reconnect they do
    nothing and answer False.
 4. A lost connection is opened again with jittered back-off; queues declared through this object are

@@ -9,11 +9,13 @@ Reading order:
 - `wire`: frames to bytes and back.
 - `connection`: a pika connection that takes the short way for frequent frames.
 - `link`: a connection that is kept open; why one cannot be opened.
-- `control`: declare, delete, count: one answer at a time, on channels of their own.
+- `control`: one question at a time, on channels of their own.
+- `declarer`: queues and levels: declare, delete, count, look into.
 - `publisher`: confirmed publishing with deadlines.
 - `consumer`: one subscription, on a channel of its own, over reconnects.
 - `journal`: the tables as a sequence of entries.
-- `tables`: the owner of the tables, and its clients.
+- `owner`: who decides about them.
+- `tables`: how everyone asks.
 - `broker`: the contract.
 """
 

@@ -14,24 +14,16 @@ from typing import Any, TypeVar
 
 from roger_actors.broker.amqp.connection import SwiftConnection
 from roger_actors.broker.amqp.consumer import AmqpConsumer
-from roger_actors.broker.amqp.control import Channel, Control
+from roger_actors.broker.amqp.control import Control
+from roger_actors.broker.amqp.declarer import Declarer
 from roger_actors.broker.amqp.link import Link, address_of, read_url
 from roger_actors.broker.amqp.publisher import Publisher
 from roger_actors.broker.amqp.tables import AmqpTables
 from roger_actors.broker.base import Delivery, Message, QueueCounts, QueueSpec
 from roger_actors.broker.topology import (
     BUS,
-    DELIVER,
-    EXCHANGES,
-    LEVELS,
-    QUARANTINE_SPEC,
-    UNROUTABLE,
-    Exchange,
-    Level,
-    own_headers,
-    queue_arguments,
 )
-from roger_actors.errors import BrokerError, ChannelClosed, ConnectionFailed, ConnectionLost, TopologyMismatch
+from roger_actors.errors import BrokerError, ConnectionFailed, ConnectionLost
 
 PRECONDITION_FAILED = 406
 NOT_FOUND = 404
@@ -61,7 +53,10 @@ class AmqpBroker:
         self._publishing = Link(self._parameters, self._publishing_up, self._publishing_down)
         self._consuming = Link(self._parameters, self._consuming_up, self._consuming_down)
         self._control = Control(self._consuming, self._address)
-        self._publisher = Publisher(self._publishing, self._prefix, self._address, self._prepare_delays)
+        self._declarer = Declarer(self._control, prefix)
+        self._publisher = Publisher(
+            self._publishing, self._prefix, self._address, self._declarer.prepare_delays
+        )
         self._publishing.on_unblocked = self._publisher.pump_again
         self._tables = AmqpTables(self)
         self._specs: dict[str, QueueSpec] = {}
@@ -145,8 +140,8 @@ class AmqpBroker:
         self._lost(reason)
 
     async def _consuming_up(self, connection: SwiftConnection) -> None:
-        await self._control.run(self._declare_base, connection=connection)
-        for error in await self._declare_all(list(self._specs.values()), connection):
+        await self._control.run(self._declarer.declare_base, connection=connection)
+        for error in await self._declarer.declare_all(list(self._specs.values()), connection):
             if isinstance(error, ConnectionLost):
                 raise error
         self._tell_when_whole()
@@ -175,142 +170,33 @@ class AmqpBroker:
 
     # -- topology
 
-    async def _declare_base(self, channel: Channel) -> None:
-        for exchange in EXCHANGES:
-            await self._declare_exchange(channel, exchange)
-        await self._declare_queue(channel, QUARANTINE_SPEC)
-        quarantine = self._prefix + QUARANTINE_SPEC.name
-        await channel.ask("queue_bind", queue=quarantine, exchange=self._prefix + UNROUTABLE)
-
-    async def _declare_exchange(self, channel: Channel, exchange: Exchange) -> None:
-        arguments = {"alternate-exchange": self._prefix + exchange.alternate} if exchange.alternate else {}
-        await channel.ask(
-            "exchange_declare",
-            exchange=self._prefix + exchange.name,
-            exchange_type=exchange.kind,
-            durable=True,
-            arguments=arguments,
-        )
-
-    async def _declare_queue(self, channel: Channel, spec: QueueSpec) -> None:
-        name = self._prefix + spec.name
-        try:
-            await channel.ask(
-                "queue_declare",
-                queue=name,
-                durable=not spec.exclusive,
-                exclusive=spec.exclusive,
-                arguments=queue_arguments(spec),
-            )
-        except ChannelClosed as error:
-            if error.data["code"] == PRECONDITION_FAILED:
-                raise TopologyMismatch(name=spec.name, detail=_shorten(error.data["text"])) from error
-            raise
-        if not spec.exclusive:
-            await channel.ask("queue_bind", queue=name, exchange=self._prefix + DELIVER, routing_key=name)
-
-    async def _declare_all(
-        self, specs: Sequence[QueueSpec], connection: SwiftConnection | None = None
-    ) -> list[BrokerError | None]:
-        async def one(spec: QueueSpec) -> BrokerError | None:
-            try:
-                await self._control.run(lambda c: self._declare_queue(c, spec), connection=connection)
-            except BrokerError as error:
-                return error
-            return None
-
-        return await asyncio.gather(*map(one, specs))
-
     async def declare(self, queues: Sequence[QueueSpec]) -> None:
         """Make sure that queues exist, in parallel; declared again after a reconnect."""
         self._specs.update({spec.name: spec for spec in queues})
-        for error in await self._declare_all(queues):
+        for error in await self._declarer.declare_all(queues):
             if error is not None:
                 raise error
-
-    def _prepare_delays(self) -> asyncio.Future[None]:
-        return asyncio.get_running_loop().create_task(self._declare_delays(), name="amqp-delays")
-
-    async def _declare_delays(self) -> None:
-        async def exchanges(channel: Channel) -> None:
-            for level in LEVELS:  # shortest first: each names the one below as its alternate
-                await self._declare_exchange(channel, level.exchange)
-
-        await self._control.run(exchanges)
-        await asyncio.gather(*map(self._declare_level, LEVELS))
-
-    async def _declare_level(self, level: Level) -> None:
-        name = self._prefix + level.name
-
-        async def act(channel: Channel) -> None:
-            arguments = level.queue_arguments(self._prefix)
-            await channel.ask("queue_declare", queue=name, durable=True, arguments=arguments)
-            match = {"x-match": "all", level.name: True}
-            await channel.ask("queue_bind", queue=name, exchange=name, arguments=match)
-
-        await self._control.run(act)
 
     async def delete(self, queue: str) -> None:
         """Delete a queue with what is in it, and forget it."""
         self._specs.pop(queue, None)
-        await self._control.run(lambda c: c.ask("queue_delete", queue=self._prefix + queue))
+        await self._declarer.delete(queue)
 
     async def purge(self, queue: str) -> int:
         """Remove what is ready in a queue and answer how many that were."""
-        try:
-            answer = await self._control.run(lambda c: c.ask("queue_purge", queue=self._prefix + queue))
-        except ChannelClosed as error:
-            return _if_missing(error, 0)
-        return int(answer.message_count)
+        return await self._declarer.purge(queue)
 
     async def counts(self, queue: str) -> QueueCounts | None:
         """Return how full a queue is, None if it does not exist."""
-        try:
-            answer = await self._control.run(
-                lambda c: c.ask("queue_declare", queue=self._prefix + queue, passive=True)
-            )
-        except ChannelClosed as error:
-            return _if_missing(error, None)
-        return QueueCounts(messages=int(answer.message_count), consumers=int(answer.consumer_count))
+        return await self._declarer.counts(queue)
 
     async def peek(self, queue: str, count: int) -> list[Delivery]:
         """Return up to `count` ready messages, oldest first, and put them back."""
-
-        async def look(channel: Channel) -> list[Delivery]:
-            found: list[Delivery] = []
-            while len(found) < count and (got := await channel.get(self._prefix + queue)) is not None:
-                found.append(_from_get(queue, got))
-            if found:
-                channel.nack_all()
-            return found
-
-        try:
-            return await self._control.run(look)
-        except ChannelClosed as error:
-            return _if_missing(error, [])
+        return await self._declarer.peek(queue, count)
 
     async def take(self, queue: str, message_id: str) -> Delivery | None:
         """Remove one ready message by its id and return it; looks through the queue."""
-
-        async def search(channel: Channel) -> Delivery | None:
-            seen = 0
-            found: Delivery | None = None
-            while found is None and (got := await channel.get(self._prefix + queue)) is not None:
-                seen += 1
-                delivery = _from_get(queue, got)
-                if delivery.message_id == message_id:
-                    channel.ack(delivery.tag)
-                    found = delivery
-            if seen - (found is not None):
-                channel.nack_all()
-            # A question behind the acks: its answer says that the broker has seen them.
-            await channel.ask("queue_declare", queue=self._prefix + queue, passive=True)
-            return found
-
-        try:
-            return await self._control.run(search)
-        except ChannelClosed as error:
-            return _if_missing(error, None)
+        return await self._declarer.take(queue, message_id)
 
     # -- publishing
 
@@ -367,7 +253,7 @@ class AmqpBroker:
         async def revive() -> None:
             spec = self._specs.get(queue)
             if spec is not None:
-                await self._control.run(lambda c: self._declare_queue(c, spec))
+                await self._control.run(lambda c: self._declarer.declare_queue(c, spec))
 
         async def wait_ready() -> SwiftConnection:
             await self._consuming.wait_up()
@@ -465,7 +351,7 @@ class AmqpBroker:
             name = f"roger.{label}.{self._name}.{secrets.token_hex(6)}"
             consumer.name = self._prefix + name
             spec = QueueSpec(name, exclusive=True)
-            await self._control.run(lambda c: self._declare_queue(c, spec))
+            await self._control.run(lambda c: self._declarer.declare_queue(c, spec))
             if label == "bus":
                 for topic in self._topics:
                     await self._bind_topic(topic, consumer.name)
@@ -491,32 +377,6 @@ class AmqpBroker:
             self._bus.ack(delivery)
         for on_message in self._topics.get(delivery.message_id, []):
             on_message(delivery.body)
-
-
-def _from_get(queue: str, got: tuple[Any, Any, bytes]) -> Delivery:
-    method, properties, body = got
-    return Delivery(
-        body,
-        properties.message_id or "",
-        queue,
-        own_headers(properties.headers or {}),
-        bool(method.redelivered),
-        -1,
-        int(method.delivery_tag),
-        properties.reply_to or "",
-        properties.correlation_id or "",
-        properties.app_id or "",
-    )
-
-
-def _if_missing(error: ChannelClosed, value: T) -> T:
-    if error.data["code"] != NOT_FOUND:
-        raise error
-    return value
-
-
-def _shorten(text: str) -> str:
-    return text.removeprefix("PRECONDITION_FAILED - ").partition(" for queue ")[0]
 
 
 def _nothing(*_: Any) -> None:

@@ -71,7 +71,9 @@ def explain(error: BaseException, parameters: pika.URLParameters) -> str:
         if isinstance(cause, pika.exceptions.ConnectionClosed):
             return _explain_close(cause, parameters)
     # What the broker said while the connection was opened is only to be had as text.
-    if any(isinstance(c, pika.exceptions.ProbableAccessDeniedError) and "not found" in str(c) for c in causes):
+    if any(
+        isinstance(c, pika.exceptions.ProbableAccessDeniedError) and "not found" in str(c) for c in causes
+    ):
         return f"there is no vhost {parameters.virtual_host!r}"
     for kinds, text in _TEXTS:
         if any(isinstance(cause, kinds) for cause in causes):

@@ -218,7 +218,7 @@ class Owner:
         try:
             entry = decode(delivery.body)
         except msgspec.MsgspecError as error:
-            logger.error("an entry of the journal cannot be read, it is skipped: %s", error)
+            logger.warning("an entry of the journal cannot be read, it is skipped: %s", error)
             return
         if self.is_owner:
             self._on_own(entry)

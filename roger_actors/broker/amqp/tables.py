@@ -234,7 +234,7 @@ class AmqpTables:
         try:
             requests = _decode_requests(delivery.body)
         except msgspec.MsgspecError as error:
-            logger.error("a request for the tables cannot be read, it is dropped: %s", error)
+            logger.warning("a request for the tables cannot be read, it is dropped: %s", error)
             consumer.ack(delivery)
             return
         told: list[Told] = []

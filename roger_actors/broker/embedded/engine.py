@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import select
 import sqlite3
 import threading
 import time
@@ -26,17 +25,16 @@ from roger_actors.broker.base import QueueSpec
 from roger_actors.broker.embedded.incarnation import Lifeline
 from roger_actors.broker.embedded.schema import open_file
 from roger_actors.broker.embedded.store import Row, Store
+from roger_actors.broker.embedded.watch import Watch
 from roger_actors.errors import BrokerError, ConnectionLost, StorageFailed, Unroutable
 
 BATCH = 2000
 FETCH = 500
-IDLE_POLL = 0.25
-BLIND_POLL = 0.01
-SWEEP = 0.5
 BUSY_PAUSE = 0.02
 RETRY_PAUSE = 0.5
 
 Command = tuple[Callable[[Store], Any], "asyncio.Future[Any] | None", bool]
+Settling = tuple["Subscription", int, int, bool]
 Handover = Callable[["Subscription", int, list[Row]], None]
 
 
@@ -98,11 +96,12 @@ class Engine:
         self._on_broken = on_broken
         self._loop = asyncio.get_running_loop()
         self._commands: deque[Command] = deque()
-        self._settled: deque[tuple[Subscription, int, int, bool]] = deque()
+        self._settled: deque[Settling] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._is_awake = False
         self._is_ending = False
         self._subscriptions: list[Subscription] = []
+        self._batch: tuple[list[Command], list[Settling]] = ([], [])
         self._last_broadcast = -1
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -254,7 +253,7 @@ class Engine:
         return bool(dead)
 
     def _serve(self, store: Store) -> None:
-        watch = _Watch(store, self.lifeline, self._wake)
+        watch = Watch(store, self.lifeline, self._wake)
         while not self._is_ending:
             self._is_awake = False
             if not (self._commands or self._settled or watch.has_more):
@@ -265,32 +264,37 @@ class Engine:
             except sqlite3.Error as error:
                 self._recover(store, watch, error)
 
-    def _round(self, store: Store, watch: _Watch) -> None:
+    def _round(self, store: Store, watch: Watch) -> None:
         """One transaction, if there is anything to do; then tell the loop and the others."""
-        now = time.time()
-        is_sweeping = watch.is_sweep_due()
-        if is_sweeping:
-            self._attach_waiting()
-            is_sweeping = self._has_dead(store)
-        has_work = bool(self._commands or self._settled or is_sweeping)
+        is_sweeping = watch.is_sweep_due() and self._look_around(store)
         changed = watch.has_changed()
         if changed:
             self._check_queues(store, watch)
             self._hand_on_broadcasts(store)
-        is_due = watch.is_due(now) or watch.has_more
-        if not has_work and not is_due and not (changed and self._hungry(store)):
-            return
+        has_work = self._commands or self._settled or is_sweeping or watch.has_more or watch.is_due()
+        if has_work or (changed and self._hungry(store)):
+            self._transact(store, watch, is_sweeping)
+
+    def _look_around(self, store: Store) -> bool:
+        """Try again what waits for a queue; answers whether there are dead ones to be swept."""
+        assert self.lifeline is not None
+        lifeline = self.lifeline
+        for subscription in self._subscriptions:
+            if not subscription.queue:
+                self._commands.append((partial(self.attach, subscription=subscription), None, True))
+        return any(n != store.incarnation and not lifeline.is_held(n) for n in store.incarnations())
+
+    def _transact(self, store: Store, watch: Watch, is_sweeping: bool) -> None:
         store.sql.execute("BEGIN IMMEDIATE")
         tells = self._sweep(store) if is_sweeping else False
         done, settled = self._take(self._commands, BATCH), self._take(self._settled, BATCH)
-        watch.batch = done, settled
+        self._batch = done, settled
         tells |= self._settle(store, settled)
         answers = [self._do(store, command) for command in done]
-        tells |= any(command[2] for command in done)
-        tells |= bool(store.release_due(now))
+        tells |= any(command[2] for command in done) | bool(store.release_due(time.time()))
         handed = self._feed(store)
         store.sql.execute("COMMIT")
-        watch.batch = [], []
+        self._batch = [], []
         for subscription, _, rows in handed:
             subscription.outstanding += len(rows)
         watch.after_commit(store, has_more=any(len(rows) == FETCH for *_, rows in handed))
@@ -303,11 +307,6 @@ class Engine:
     def _ring(self) -> None:
         assert self.lifeline is not None
         self.lifeline.ring()
-
-    def _has_dead(self, store: Store) -> bool:
-        assert self.lifeline is not None
-        lifeline = self.lifeline
-        return any(n != store.incarnation and not lifeline.is_held(n) for n in store.incarnations())
 
     @staticmethod
     def _take(waiting: deque[Any], limit: int) -> list[Any]:
@@ -324,7 +323,7 @@ class Engine:
             return command, error
 
     @staticmethod
-    def _settle(store: Store, settled: list[tuple[Subscription, int, int, bool]]) -> bool:
+    def _settle(store: Store, settled: list[Settling]) -> bool:
         acked: list[tuple[int, int]] = []
         returned: list[tuple[int, int]] = []
         for subscription, generation, tag, is_acked in settled:
@@ -368,7 +367,7 @@ class Engine:
         for subscription, generation, rows in handed:
             self._on_rows(subscription, generation, rows)
 
-    def _check_queues(self, store: Store, watch: _Watch) -> None:
+    def _check_queues(self, store: Store, watch: Watch) -> None:
         if not watch.has_deletions(store):
             return
         existing = store.existing_queues()
@@ -382,12 +381,6 @@ class Engine:
         self._tell(self._on_reset, subscription, subscription.generation, why)
         self._commands.append((partial(self.attach, subscription=subscription), None, True))
 
-    def _attach_waiting(self) -> None:
-        """Try those again whose queue was not there."""
-        for subscription in self._subscriptions:
-            if not subscription.queue:
-                self._commands.append((partial(self.attach, subscription=subscription), None, True))
-
     def _hand_on_broadcasts(self, store: Store) -> None:
         if self._last_broadcast < 0:
             return
@@ -395,10 +388,10 @@ class Engine:
             self._last_broadcast = number
             self._tell(self._on_broadcast, topic, body)
 
-    def _recover(self, store: Store, watch: _Watch, error: sqlite3.Error) -> None:
+    def _recover(self, store: Store, watch: Watch, error: sqlite3.Error) -> None:
         """Undo the batch. A busy file is tried again; a full disk fails the commands, acks are kept."""
-        commands, settled = watch.batch
-        watch.batch = [], []
+        commands, settled = self._batch
+        self._batch = [], []
         if store.sql.in_transaction:
             store.sql.execute("ROLLBACK")
         for subscription, generation, *_ in settled:
@@ -442,72 +435,3 @@ def _finish(future: asyncio.Future[None], result: None) -> None:
 def _fail(future: asyncio.Future[None], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-class _Watch:
-    """When the thread must look at the file: told by the bell, by the clock, or by its own poll."""
-
-    def __init__(self, store: Store, lifeline: Lifeline | None, wake: int) -> None:
-        assert lifeline is not None
-        self._store = store
-        self._lifeline = lifeline
-        self._wake = wake
-        self._poll = select.poll()
-        self._poll.register(wake, select.POLLIN)
-        self._idle = BLIND_POLL
-        if lifeline.bell >= 0:
-            self._poll.register(lifeline.bell, select.POLLIN)
-            self._idle = IDLE_POLL
-        self._version = -1
-        self._deletions = store.deletions()
-        self._next_due = store.next_due()
-        self._next_sweep = time.monotonic() + SWEEP
-        self.has_more = False
-        self.batch: tuple[list[Command], list[tuple[Subscription, int, int, bool]]] = ([], [])
-
-    def wait(self) -> None:
-        """Sleep until a command comes, the bell rings, a delayed message is due, or the poll's turn."""
-        seconds = self._idle
-        if self._next_due is not None:
-            seconds = min(seconds, max(0.0, self._next_due - time.time()))
-        for descriptor, _ in self._poll.poll(seconds * 1000 + 0.5):
-            if descriptor == self._wake:
-                os.eventfd_read(self._wake)
-            else:
-                self._lifeline.silence()
-
-    def pause(self, seconds: float) -> None:
-        """Sleep for a while, but not through a command's arrival more than once."""
-        self._poll.poll(seconds * 1000)
-
-    def has_changed(self) -> bool:
-        """Whether another connection has committed since we looked last."""
-        version = self._store.sql.execute("PRAGMA data_version").fetchone()[0]
-        changed = bool(version != self._version)
-        self._version = version
-        if changed:
-            self._next_due = self._store.next_due()
-        return changed
-
-    def has_deletions(self, store: Store) -> bool:
-        """Whether a queue was deleted since we looked last."""
-        count = store.deletions()
-        changed = count != self._deletions
-        self._deletions = count
-        return changed
-
-    def is_due(self, now: float) -> bool:
-        """Whether a delayed message's time has come."""
-        return self._next_due is not None and self._next_due <= now
-
-    def is_sweep_due(self) -> bool:
-        """Whether it is time to look for dead ones."""
-        if time.monotonic() < self._next_sweep:
-            return False
-        self._next_sweep = time.monotonic() + SWEEP
-        return True
-
-    def after_commit(self, store: Store, *, has_more: bool) -> None:
-        """Note what our own transaction may have changed, and whether to go on at once."""
-        self._next_due = store.next_due()
-        self.has_more = has_more

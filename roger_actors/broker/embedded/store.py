@@ -182,7 +182,8 @@ class Store:
     def release_due(self, now: float, limit: int = 1000) -> int:
         """Move up to `limit` messages whose time has come to the ends of their queues; answers how many."""
         rows = self.sql.execute(
-            "SELECT id, queue, message_id, properties, body FROM delayed WHERE due <= ? ORDER BY due, id LIMIT ?",
+            "SELECT id, queue, message_id, properties, body FROM delayed"
+            " WHERE due <= ? ORDER BY due, id LIMIT ?",
             (now, limit),
         ).fetchall()
         for number, queue, message_id, properties, body in rows:
@@ -262,7 +263,8 @@ class Store:
         ).fetchall()
         if rows:
             self.sql.execute(
-                "UPDATE messages INDEXED BY ready SET holder = ? WHERE queue = ? AND holder IS NULL AND id <= ?",
+                "UPDATE messages INDEXED BY ready SET holder = ?"
+                " WHERE queue = ? AND holder IS NULL AND id <= ?",
                 (consumer, queue, rows[-1][0]),
             )
         return rows
@@ -366,7 +368,8 @@ class Store:
     def scan(self, table: str, prefix: str) -> Mapping[str, bytes]:
         """Return the entries of a table whose key starts with `prefix`."""
         rows = self.sql.execute(
-            "SELECT key, value FROM entries WHERE name = ? AND key >= ? AND substr(key, 1, ?) = ? ORDER BY key",
+            "SELECT key, value FROM entries"
+            " WHERE name = ? AND key >= ? AND substr(key, 1, ?) = ? ORDER BY key",
             (self.prefix + table, prefix, len(prefix), prefix),
         )
         return {key: bytes(value) for key, value in rows}
