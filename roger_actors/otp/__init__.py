@@ -4,9 +4,9 @@ May import: `transport` (its contract), `errors`, `clock`. Knows no job and no b
 
 In reading order:
 
-- values and decisions: `pid`, `reason`, `message`, `result`, `child_spec`, `restart`;
+- values: `pid`, `reason`, `message`, `result`, `child_spec`;
 - what runs: `runtime` (one host's processes, the wire), `process`, `serving`, `gen_server`;
-- who restarts: `supervision`, `supervisor`, `dynamic_supervisor`;
+- who restarts: `supervision`, `supervisor`, `dynamic_supervisor`; and who is found: `registry`;
 - `hosts`: hosts as processes, and a node seen from its starter.
 """
 
@@ -40,9 +40,10 @@ from roger_actors.otp.reason import (
     Shutdown,
     Signal,
 )
-from roger_actors.otp.restart import SupervisorFlags
+from roger_actors.otp.registry import Registry
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Runtime, Target, wire
+from roger_actors.otp.supervision.restart import SupervisorFlags
 from roger_actors.otp.supervisor import Supervisor
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Outside",
     "Pid",
     "Ref",
+    "Registry",
     "Reply",
     "Response",
     "Runtime",

@@ -24,7 +24,13 @@ from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import SHUTDOWN, Fault, Reason
-from roger_actors.otp.restart import (
+from roger_actors.otp.result import NoReply, Ok, Reply, Stop
+from roger_actors.otp.runtime import Target
+from roger_actors.otp.serving import ServerProcess
+from roger_actors.otp.supervision import report
+from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
+from roger_actors.otp.supervision.children import IGNORED, REFUSED, Outcome, start_one, stop_one
+from roger_actors.otp.supervision.restart import (
     RestartWindow,
     Strategy,
     SupervisorFlags,
@@ -33,12 +39,6 @@ from roger_actors.otp.restart import (
     is_restarted,
     is_shutdown_error,
 )
-from roger_actors.otp.result import NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Target
-from roger_actors.otp.serving import ServerProcess
-from roger_actors.otp.supervision import report
-from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
-from roger_actors.otp.supervision.children import IGNORED, REFUSED, Outcome, start_one, stop_one
 
 
 class State:

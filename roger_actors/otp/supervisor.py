@@ -25,16 +25,16 @@ from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason, Shutdown
-from roger_actors.otp.restart import (
+from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
+from roger_actors.otp.runtime import Target
+from roger_actors.otp.supervision import acting
+from roger_actors.otp.supervision.acting import Child, State
+from roger_actors.otp.supervision.restart import (
     AutoShutdown,
     Strategy,
     SupervisorFlags,
     flags_fault,
 )
-from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Target
-from roger_actors.otp.supervision import acting
-from roger_actors.otp.supervision.acting import Child, State
 
 Children = Sequence[ChildSpec] | Callable[[], Any]
 """The specs; or a function called in the supervisor at each start that returns them, `(SupervisorFlags,

@@ -28,7 +28,7 @@ from roger_actors.otp import (
     process,
     reason,
 )
-from roger_actors.otp.restart import RestartWindow, is_restarted
+from roger_actors.otp.supervision.restart import RestartWindow, is_restarted
 from roger_actors.testing.puppet import Puppet, end
 
 

@@ -18,8 +18,8 @@ from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import exit, receive, spawn_on, trap_exit  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import KILL, SHUTDOWN, Reason, of_exception
-from roger_actors.otp.restart import AutoShutdown, Strategy
 from roger_actors.otp.runtime import Runtime
+from roger_actors.otp.supervision.restart import AutoShutdown, Strategy
 from roger_actors.otp.supervisor import Children, Supervisor
 from roger_actors.transport import Endpoint
 

@@ -1,7 +1,7 @@
 """What supervisors do, inside their own processes.
 
-May import `gen_server` and below. Modules: `children` (start one, stop one), `report` (what is logged),
-`acting` (exits, restarts and requests of a Supervisor).
+May import `gen_server` and below. Modules: `restart` (decisions), `children` (start one, stop one), `report`
+(what is logged), `acting` (exits, restarts and requests of a Supervisor).
 """
 
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, State, forgetful, start_refused

@@ -18,7 +18,10 @@ from roger_actors.otp.message import Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
 from roger_actors.otp.reason import SHUTDOWN, Fault, Reason
-from roger_actors.otp.restart import (
+from roger_actors.otp.result import NoReply, Stop
+from roger_actors.otp.supervision import report
+from roger_actors.otp.supervision.children import IGNORED, REFUSED, STARTED, Outcome, start_one, stop_one
+from roger_actors.otp.supervision.restart import (
     RestartWindow,
     SupervisorFlags,
     ends_supervisor,
@@ -27,9 +30,6 @@ from roger_actors.otp.restart import (
     is_restarted,
     is_shutdown_error,
 )
-from roger_actors.otp.result import NoReply, Stop
-from roger_actors.otp.supervision import report
-from roger_actors.otp.supervision.children import IGNORED, REFUSED, STARTED, Outcome, start_one, stop_one
 
 TRY_AGAIN: Final = "try_again"
 """Cast by a supervisor to itself, with a child's id, after a restart that failed."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roger_actors.otp.restart import RestartWindow, group_of
+from roger_actors.otp.supervision.restart import RestartWindow, group_of
 
 moments = st.lists(st.floats(0, 100), max_size=40).map(sorted)
 
