@@ -49,8 +49,9 @@ def test_no_folder_holds_more_than_fourteen_entries() -> None:
     assert not crowded
 
 
-CROWDED: dict[str, int] = {}
-"""Folders that may hold more entries than fourteen, each with its reason."""
+CROWDED = {"transport/thespian": 18}
+"""Folders that may hold more entries than fourteen. The binding to Thespian is a layer of its own under one
+door: its parts (link, hub, children, heartbeat …) are used by nobody else, so a folder below would hide none."""
 
 
 @pytest.mark.parametrize("front", FRONTS)
