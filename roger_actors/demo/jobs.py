@@ -161,6 +161,15 @@ class OvertimeOnce(Overtime):
         return super().work(args) if self.record.retry_count == 0 else "second attempt"
 
 
+class UniqueOvertimeOnce(OvertimeOnce):
+    """The same, one of its kind."""
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str:
+        """Return what it is about."""
+        return f"overtime-{args['about']}"
+
+
 class Parent(recorded.Recorded):
     """Starts a subprocess and waits for it: both must be gone when the job is cancelled."""
 

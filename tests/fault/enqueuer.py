@@ -42,6 +42,7 @@ def mixture(maker: Maker, places: Places, seed: int) -> Iterator[Planned]:
         (2, lambda: make(jobs.ExitsOnce, "globex", once=maker.once(), hold=hold)),
         (1, lambda: make(jobs.Segfault, "acme", hold=hold)),
         (2, lambda: make(jobs.OvertimeOnce, "acme", hold=hold)),
+        (2, lambda: make(jobs.UniqueOvertimeOnce, "globex", hold=hold, about=chosen.randrange(3))),
     ]
     weights = [weight for weight, _ in kinds]
     while True:

@@ -60,6 +60,8 @@ def test_a_node_killed_again_and_again_in_every_window_loses_nothing(campaign):
                 campaign.kill_unconfirmed,
             ]
         )
+        if campaign.chosen.random() < 0.3:
+            campaign.chosen.choice([campaign.kill_worker_host, campaign.kill_kernel_host])()
         kill()
         campaign.start()
         kills += 1
