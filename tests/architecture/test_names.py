@@ -50,8 +50,8 @@ def test_no_folder_holds_more_than_fourteen_entries() -> None:
 
 
 CROWDED = {"transport/thespian": 18}
-"""Folders that may hold more entries than fourteen. The binding to Thespian is a layer of its own under one
-door: its parts (link, hub, children, heartbeat …) are used by nobody else, so a folder below would hide none."""
+"""Folders that may hold more entries than fourteen. The binding to Thespian stands behind one door: its
+parts (link, hub, children, heartbeat …) are used by nobody else, so a folder below would hide none."""
 
 
 @pytest.mark.parametrize("front", FRONTS)

@@ -25,7 +25,7 @@ POSITIONAL = 5
 MEDIAN, P95 = 8, 25
 
 OUTLIERS: dict[str, str] = {
-    "broker/amqp/publisher.py": "confirms, returns, the window and what is sent again share one sequence of numbers",
+    "broker/amqp/publisher.py": "confirms, returns, the window and repeats share one sequence of numbers",
     "broker/embedded/engine.py": "what is done in one SQLite transaction, one method each",
     "transport/thespian/actors.py:_startChildActor": "Thespian calls it with these arguments",
     "transport/thespian/node.py:start_node": "steps of which each must be undone when a later one fails",
