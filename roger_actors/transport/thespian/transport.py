@@ -16,6 +16,7 @@ import os
 import pickle
 import socket
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -323,9 +324,7 @@ class Transport:
         """Run the process's loop until the handler, a limit or `abort_run` ends it."""
         seconds = None if maximumDuration is None else max(0.0, timePeriodSeconds(maximumDuration))
         if handler is TransmitOnly or isinstance(handler, TransmitOnly):
-            self.hub.finish(DRAIN if seconds is None else seconds)
-            self._end_intents()
-            return self.hub.pending()
+            return self._transmit_only(DRAIN if seconds is None else seconds)
         self._handler, self._result, self._abort = handler, None, None
         timer = None if seconds is None else self.loop.call_later(seconds, self._end, Thespian__Run_Expired())
         self.hub.paused = False
@@ -340,6 +339,12 @@ class Transport:
         if self._error is not None:
             raise self._error
         return self._result
+
+    def _transmit_only(self, seconds: float) -> int:
+        deadline = time.monotonic() + seconds
+        while self.hub.finish(deadline - time.monotonic()) and self._finished:
+            self._end_intents()  # which may send a dead letter
+        return self.hub.pending()
 
     def _end(self, result: Any) -> None:
         if self._result is None:
