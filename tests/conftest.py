@@ -30,8 +30,6 @@ MARK = "ROGER_TEST_RUN"
 SETTLE_SECONDS = 3.0
 OF_THE_SESSION: set[int] = set()
 """Processes that a test starts first and that serve those after it: RabbitMQ."""
-SHARED_NODE = "node"
-"""Name of the fixture of a node that all tests of a module share."""
 
 
 def pytest_configure() -> None:
@@ -162,7 +160,7 @@ def nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
 
     A test that shares its module's running node is checked with its module, at the module's end.
     """
-    if SHARED_NODE in request.fixturenames:
+    if "nothing_survives_the_module" in request.fixturenames:
         yield
         return
     node: pytest.Item = request.node
