@@ -11,6 +11,7 @@ Reading order:
 - `link`: a connection that is kept open; why one cannot be opened.
 - `control`: one question at a time, on channels of their own.
 - `declarer`: queues and levels: declare, delete, count, look into.
+- `outgoing`: a message on its way.
 - `publisher`: confirmed publishing with deadlines.
 - `consumer`: one subscription, on a channel of its own, over reconnects.
 - `journal`: the tables as a sequence of entries.

@@ -17,6 +17,7 @@ from roger_actors.broker.amqp import wire
 from roger_actors.broker.amqp.connection import SwiftConnection
 from roger_actors.broker.amqp.control import Channel
 from roger_actors.broker.amqp.link import Link
+from roger_actors.broker.amqp.outgoing import Batch, Outgoing
 from roger_actors.broker.base import Message, check_delay
 from roger_actors.broker.topology import levels_for
 from roger_actors.errors import BrokerError, ChannelClosed, PublishUnconfirmed, Unroutable
@@ -28,56 +29,6 @@ SWEEP = 0.05
 CHANNEL = 1
 CACHED_QUEUES = 10_000
 REFUSALS = 2
-
-
-class _Batch:
-    """The results of one `publish_many`."""
-
-    __slots__ = ("deadline", "future", "left", "results", "seconds")
-
-    def __init__(self, size: int, future: asyncio.Future[list[BrokerError | None]], timeout: float) -> None:
-        self.results: list[BrokerError | None] = [None] * size
-        self.left = size
-        self.future = future
-        self.seconds = timeout
-        self.deadline = future.get_loop().time() + timeout
-
-
-class _Entry:
-    """One message on its way."""
-
-    __slots__ = (
-        *("batch", "deadline", "exchange", "expiration", "future", "index", "is_over"),
-        *("message", "once", "refusals", "returned", "seconds"),
-    )
-
-    def __init__(self, message: Message, exchange: str | None) -> None:
-        self.message = message
-        self.exchange = exchange
-        self.batch: _Batch | None = None
-        self.index = 0
-        self.future: asyncio.Future[None] | None = None
-        self.deadline = self.seconds = 0.0
-        self.is_over = self.returned = self.once = False
-        self.refusals = 0
-        self.expiration = ""
-
-    def finish(self, error: BrokerError | None) -> None:
-        """Tell whoever waits, once."""
-        if self.is_over:
-            return
-        self.is_over = True
-        batch, future = self.batch, self.future
-        if batch is not None:
-            batch.results[self.index] = error
-            batch.left -= 1
-            if not batch.left and not batch.future.done():
-                batch.future.set_result(batch.results)
-        elif future is not None and not future.done():
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
 
 
 class Publisher:
@@ -97,12 +48,12 @@ class Publisher:
         self._prepare_delays = prepare_delays
         self._delays: asyncio.Future[None] | None = None
         self._channel: Channel | None = None
-        self._backlog: deque[_Entry] = deque()
-        self._pending: dict[int, _Entry] = {}
+        self._backlog: deque[Outgoing] = deque()
+        self._pending: dict[int, Outgoing] = {}
         self._sent = 0
         self._oldest = 1
-        self._singles: dict[_Entry, None] = {}
-        self._batches: dict[_Batch, list[_Entry]] = {}
+        self._singles: dict[Outgoing, None] = {}
+        self._batches: dict[Batch, list[Outgoing]] = {}
         self._methods: dict[tuple[str | None, str], bytes] = {}
         self._is_scheduled = False
         self._closed: BrokerError | None = None
@@ -128,7 +79,7 @@ class Publisher:
             once: Never send it a second time; a lost connection is then an unconfirmed message at once.
             expires: Whether the broker forgets it after `timeout` seconds.
         """
-        entry = _Entry(message, None)
+        entry = Outgoing(message, None)
         entry.once = once
         if expires:
             entry.expiration = str(round(timeout * 1000))
@@ -142,9 +93,9 @@ class Publisher:
             message: What; its `queue` is the routing key, as the broker is to see it.
             timeout: Seconds until the future fails with `PublishUnconfirmed`.
         """
-        return self._follow(_Entry(message, exchange), timeout)
+        return self._follow(Outgoing(message, exchange), timeout)
 
-    def _follow(self, entry: _Entry, timeout: float) -> asyncio.Future[None]:
+    def _follow(self, entry: Outgoing, timeout: float) -> asyncio.Future[None]:
         check_delay(entry.message)
         entry.future = self._loop.create_future()
         entry.seconds, entry.deadline = timeout, self._loop.time() + timeout
@@ -157,11 +108,11 @@ class Publisher:
         """Publish pipelined and return, in order, None or the error of each."""
         if not messages:
             return []
-        batch = _Batch(len(messages), self._loop.create_future(), timeout)
+        batch = Batch(len(messages), self._loop.create_future(), timeout)
         entries = []
         for index, message in enumerate(messages):
             check_delay(message)
-            entry = _Entry(message, None)
+            entry = Outgoing(message, None)
             entry.batch, entry.index = batch, index
             entries.append(entry)
         self._batches[batch] = entries
@@ -174,7 +125,7 @@ class Publisher:
             for entry in self._batches.pop(batch):
                 entry.is_over = True
 
-    def _accept(self, entry: _Entry) -> None:
+    def _accept(self, entry: Outgoing) -> None:
         if self._closed is not None:
             entry.finish(self._closed)
             return
@@ -190,7 +141,7 @@ class Publisher:
             self._delays = self._prepare_delays()
         return self._delays.done() and not _failed(self._delays)
 
-    def _accept_later(self, entry: _Entry, done: asyncio.Future[None]) -> None:
+    def _accept_later(self, entry: Outgoing, done: asyncio.Future[None]) -> None:
         error = None if done.cancelled() else done.exception()
         if error is None:
             self._backlog.append(entry)
@@ -290,7 +241,7 @@ class Publisher:
             if parts:
                 connection.emit(b"".join(parts))
 
-    def _encode(self, entry: _Entry, parts: list[bytes]) -> int:
+    def _encode(self, entry: Outgoing, parts: list[bytes]) -> int:
         message = entry.message
         headers: dict[str, str | int | bool] = {}
         target: str | None = entry.exchange
@@ -315,7 +266,7 @@ class Publisher:
         parts += (method, content)
         return len(method) + len(content)
 
-    def _method(self, entry: _Entry, target: str | None) -> bytes:
+    def _method(self, entry: Outgoing, target: str | None) -> bytes:
         queue = entry.message.queue
         exchange = self._prefix + target if target else ""
         key = queue if entry.exchange is not None else self._prefix + queue
@@ -365,7 +316,7 @@ class Publisher:
         if self._backlog:
             self._schedule()
 
-    def _conclude(self, entry: _Entry, refusal: str | None) -> None:
+    def _conclude(self, entry: Outgoing, refusal: str | None) -> None:
         if entry.future is not None:
             self._singles.pop(entry, None)
         if entry.returned:

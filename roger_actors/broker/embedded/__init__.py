@@ -8,6 +8,7 @@ Reading order:
 - `schema`: the tables, how a file is opened and recognised.
 - `incarnation`: the lock that says that a process lives, and the bell that wakes the others.
 - `store`: what is done to the file, as functions inside a transaction.
+- `subscription`: a consumer as the thread sees it.
 - `watch`: when there is something to do.
 - `engine`: the thread that does it, many commands to a transaction.
 - `broker`: the contract, on the event loop.

@@ -19,8 +19,9 @@ from roger_actors.broker.base import (
     QueueCounts,
     QueueSpec,
 )
-from roger_actors.broker.embedded.engine import Engine, Subscription
+from roger_actors.broker.embedded.engine import Engine
 from roger_actors.broker.embedded.store import Row, Store, prepare, read_properties
+from roger_actors.broker.embedded.subscription import Subscription
 from roger_actors.errors import (
     BrokerError,
     ConfigError,

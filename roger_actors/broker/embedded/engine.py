@@ -19,12 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
-
-from roger_actors.broker.base import QueueSpec
 from roger_actors.broker.embedded.incarnation import Lifeline
 from roger_actors.broker.embedded.schema import open_file
 from roger_actors.broker.embedded.store import Row, Store
+from roger_actors.broker.embedded.subscription import Subscription
 from roger_actors.broker.embedded.watch import Watch
 from roger_actors.errors import BrokerError, ConnectionLost, StorageFailed, Unroutable
 
@@ -36,33 +34,6 @@ RETRY_PAUSE = 0.5
 Command = tuple[Callable[[Store], Any], "asyncio.Future[Any] | None", bool]
 Settling = tuple["Subscription", int, int, bool]
 Handover = Callable[["Subscription", int, list[Row]], None]
-
-
-@attrs.define(eq=False)
-class Subscription:
-    """One consumer, as the thread sees it; all fields but the first two belong to the thread.
-
-    Attributes:
-        name: The queue's name, with prefix.
-        spec: The queue as it was declared here, to make it again when it has vanished; or None.
-        prefetch: Deliveries that may be outstanding.
-        number: Its row in the file, 0 while it has none.
-        queue: The number of its queue.
-        generation: One more whenever all that is outstanding has become stale.
-        outstanding: Deliveries that are.
-        is_single: Whether the queue serves one consumer at a time.
-        is_paused: Whether it takes none.
-    """
-
-    name: str
-    spec: QueueSpec | None
-    prefetch: int
-    number: int = 0
-    queue: int = 0
-    generation: int = 0
-    outstanding: int = 0
-    is_single: bool = False
-    is_paused: bool = False
 
 
 class Engine:
