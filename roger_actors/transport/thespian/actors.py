@@ -40,6 +40,7 @@ from thespian.system.utilis import checkActorCapabilities, thesplog_control
 
 from roger_actors.transport.base import HostExit
 from roger_actors.transport.thespian.birth import Birth, Resident
+from roger_actors.transport.thespian.children import CRASHED
 from roger_actors.transport.thespian.linux import set_title
 from roger_actors.transport.thespian.transport import Transport
 
@@ -243,7 +244,7 @@ def _run_actor(parent: Any, birth: Birth, given: tuple[Any, ...]) -> int:
     _start_plain(manager, given[0])
     manager.run()
     transport.close()
-    return 0
+    return 0 if manager.actorInst is not None else CRASHED
 
 
 def _run_resident(manager: Manager, resident: Resident) -> int:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import logging.config
 import os
-import subprocess
+import select
 import sys
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -23,7 +24,7 @@ from thespian.system.transport import ReceiveEnvelope
 from roger_actors.transport.thespian.actors import Admin
 from roger_actors.transport.thespian.birth import Birth, listen
 from roger_actors.transport.thespian.execute import execute
-from roger_actors.transport.thespian.linux import adopt_orphans, set_title, sweep_all
+from roger_actors.transport.thespian.linux import adopt_orphans, peer_of, set_title, sweep_all
 from roger_actors.transport.thespian.transport import Transport
 
 NAME = "multiprocUnixBase"
@@ -31,6 +32,10 @@ NAME = "multiprocUnixBase"
 
 START_LIMIT = 10.0
 """Seconds that an admin may take until it answers."""
+
+
+SHUTDOWN_LIMIT = 2.0
+"""Seconds that an admin may take from its last word to its end."""
 
 
 @attrs.frozen
@@ -66,8 +71,10 @@ class SystemOrder:
         admin.run()
         transport.close()
         sweep_all()
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(self.admin))
+        directory = Path(self.admin).parent
+        for socket in directory.glob("a*"):
+            socket.unlink(missing_ok=True)  # left by actors whose parent was killed
+        remove_if_empty(directory)
         os._exit(0)
 
 
@@ -91,12 +98,29 @@ class ActorSystemBase(multiprocessCommon):
             raise InvalidActorAddress(adminAddr, "not a valid ActorSystem admin")
 
     def shutdown(self) -> None:
-        """End the actor system and remove what this process had open for it."""
+        """End the actor system, wait for its admin, and remove what this process had open for it."""
+        admin = self._watch_admin()
         super().shutdown()
+        if admin is not None:
+            select.select([admin], [], [], SHUTDOWN_LIMIT)
+            os.close(admin)
         self.transport.close()
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(self.transport.hub.path))
+        remove_if_empty(Path(self.transport.hub.path).parent)
+
+    def _watch_admin(self) -> int | None:
+        link = self.transport.hub.link_to(self.adminAddr.addressDetails.path)
+        if link is None:
+            return None
+        try:
+            return os.pidfd_open(peer_of(link.sock)[0])
+        except OSError:
+            return None
+
+
+def remove_if_empty(directory: Path) -> None:
+    """Remove a directory unless somebody still has a socket in it."""
+    with contextlib.suppress(OSError):
+        directory.rmdir()
 
 
 sys.modules[f"thespian.system.{NAME}"] = sys.modules[__name__]
-_ = subprocess
