@@ -247,7 +247,7 @@ class PublishUnconfirmed(BrokerError):
 
 
 class StorageFailed(BrokerError):
-    """The embedded broker's file cannot be written: disk full, input/output error. Data: `broker`, `detail`."""
+    """The embedded broker's file cannot be written (disk full …). Data: `broker`, `detail`."""
 
     template = "cannot write to {broker}: {detail}"
 
@@ -283,7 +283,7 @@ class UnknownJobClass(JobError):
 class JobTooLarge(JobError):
     """A payload is over the limit. Data: `job`, `size`, `limit` (bytes)."""
 
-    template = "{job}: payload of {size} bytes is over the limit of {limit}; store the data elsewhere and pass its name"
+    template = "{job}: payload of {size} bytes is over the limit of {limit}; store the data elsewhere"
 
 
 class DuplicateJob(JobError):

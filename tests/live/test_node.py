@@ -78,7 +78,7 @@ def test_a_node_whose_broker_is_away_runs_and_says_why(tmp_path: Path) -> None:
 def test_an_enqueue_while_the_broker_is_away_ends_at_its_deadline() -> None:
     config = tables("amqp://guest:guest@127.0.0.1:1/", partitions={"acme": {"queues": {"default": 1}}})
 
-    with Node.start(config) as node, pytest.raises((PublishUnconfirmed, Exception), match="127.0.0.1:1"):
+    with Node.start(config) as node, pytest.raises((PublishUnconfirmed, Exception), match=r"127\.0\.0\.1:1"):
         node.enqueue(jobs.Tell.create({}), "acme", timeout=1.0)
 
 

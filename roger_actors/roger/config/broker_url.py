@@ -70,6 +70,10 @@ def _fault(parts: SplitResult) -> str | None:
         return "port 0 is none"
     if parts.username and parts.password is None:
         return "it names a user and no password"
+    return _fault_of_text(parts)
+
+
+def _fault_of_text(parts: SplitResult) -> str | None:
     if "/" in parts.path.removeprefix("/"):
         return "a '/' in a vhost's name is written %2F"
     return "a URL has no blanks" if re.search(r"\s", parts.geturl()) else None

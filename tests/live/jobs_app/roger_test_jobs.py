@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-import time
+import threading
 from typing import Any
 
 from roger_actors import From, GenServer, Hooks, Job, JobRecord, NoReply, Ok, Reply
@@ -53,7 +53,7 @@ class Serial(Job):
 
     def perform(self, args: Any) -> None:
         tell("start", n=args["n"], key=args["key"])
-        time.sleep(0.02)
+        threading.Event().wait(0.02)
         tell("stop", n=args["n"], key=args["key"])
 
 
@@ -121,7 +121,7 @@ class Waits(Job):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         tell("begun", id=self.record.id, pid=os.getpid(), child=child.pid)
         while True:
-            time.sleep(60)
+            threading.Event().wait(60)
 
 
 class Slow(Job):
@@ -129,7 +129,7 @@ class Slow(Job):
 
     def perform(self, args: Any) -> None:
         tell("begun", id=self.record.id)
-        time.sleep(args["seconds"])
+        threading.Event().wait(args["seconds"])
         tell("ran", id=self.record.id)
 
 
