@@ -6,8 +6,12 @@ import re
 import tomllib
 from pathlib import Path
 
+import attrs
 import pytest
 from packaging.requirements import Requirement
+
+from roger_actors import Config
+from roger_actors.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "pages"
@@ -65,6 +69,26 @@ def test_every_file_that_a_page_names_is_there() -> None:
     }
 
     assert gone == set()
+
+
+def test_every_command_is_on_the_page_of_the_command_line() -> None:
+    page = (PAGES / "reference" / "cli.md").read_text()
+
+    assert not [name for name in COMMANDS if not re.search(rf"`{name}\b", page)]
+
+
+def test_every_setting_of_a_node_is_on_the_page_of_the_file_with_its_default() -> None:
+    page = (PAGES / "reference" / "config.md").read_text()
+    tables = {"log_level", "logging", "partitions", "supervision", "children"}
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
+
+    fields = [field for field in attrs.fields(Config) if field.name not in tables]
+    plain = {
+        f.name: f.default for f in fields if isinstance(f.default, int | float) and f.name != "max_payload"
+    }
+
+    assert {field.name for field in fields} - rows.keys() == set()
+    assert {name: float(rows[name].strip("`")) for name in plain} == plain
 
 
 def test_pins_are_within_the_ranges_that_users_get() -> None:
