@@ -35,6 +35,7 @@ class Participant:
         before: Command that is run before it enqueues, None for none.
         environment: Variables that it is started with, beside the URL, the queue and the log.
         is_ours: Whether it is this project.
+        confirms: Whether each enqueue is confirmed by the broker.
         patience: Seconds that its workers get between SIGTERM and SIGKILL.
     """
 
@@ -49,6 +50,7 @@ class Participant:
     before: list[str] | None = None
     environment: Mapping[str, str] = attrs.Factory(dict)
     is_ours: bool = False
+    confirms: bool = False
     patience: float = 1.0
 
     def make_queue(self, variables: Mapping[str, str]) -> None:
@@ -82,6 +84,7 @@ def bare_pika(kind: str, *, confirms: str = "none") -> Participant:
         },
         declare=kind,
         environment={MODE_VARIABLE: confirms},
+        confirms=confirms == "pipelined",
     )
 
 
@@ -149,6 +152,7 @@ def ours(*, mode: str = "many", killed: bool = False) -> Participant:
         before=python(*module, "declare"),
         environment={MODE_VARIABLE: mode},
         is_ours=True,
+        confirms=True,
         patience=10.0,
     )
 

@@ -157,11 +157,14 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
             ExecutedRate(ours, url, seconds, 4500),
             ExecutedRate(killed, url, seconds, 4500, kills=True),
             ExecutedRate(dramatiq, url, seconds, 4000),
-            ExecutedRate(contenders.dramatiq(2, 1), url, seconds, 3500),
             ExecutedRate(contenders.celery(2), url, seconds, 1500),
             ExecutedRate(contenders.bare_pika("quorum"), url, seconds, 9000),
-            ExecutedRate(contenders.bare_pika("classic"), url, seconds, 12000),
         ]
+        if not plan.quick:
+            field += [
+                ExecutedRate(contenders.dramatiq(2, 1), url, seconds, 3500),
+                ExecutedRate(contenders.bare_pika("classic"), url, seconds, 12000),
+            ]
         yield Benchmark(
             name="jobs",
             title="Executed jobs per second on RabbitMQ",

@@ -20,7 +20,7 @@ from benchmarks.subprocesses import ask, running, wait_until
 P50 = Figure("p50_ms", "Enqueue to start, p50", "ms", higher_is_better=False)
 P99 = Figure("p99_ms", "Enqueue to start, p99", "ms", higher_is_better=False)
 INTERVAL = 0.02
-JOBS, QUICK_JOBS, WARM_UP = 250, 60, 20
+JOBS, QUICK_JOBS, WARM_UP = 250, 50, 20
 
 DESCRIPTION = """\
 Idle workers wait; one process enqueues a job every 20 ms.

@@ -65,23 +65,25 @@ def delete(url: str, name: str) -> None:
             opened.queue_delete(beside)
 
 
-def ready_messages(url: str, name: str) -> int:
-    """Return how many messages are ready in a queue."""
-    with channel(url) as opened:
-        return int(opened.queue_declare(name, passive=True).method.message_count)
-
-
 def require_messages(url: str, name: str, count: int, seconds: float = 20.0) -> None:
     """Wait until a queue holds exactly `count` messages.
 
     Raises:
         BenchmarkFailed: It holds another number after all that time.
     """
+    ready = settled_messages(url, name, count, seconds)
+    if ready != count:
+        raise BenchmarkFailed(f"queue {name} holds {ready} messages instead of {count}")
+
+
+def settled_messages(url: str, name: str, count: int, seconds: float) -> int:
+    """Return how many messages a queue holds, once those are `count`, or when the time is over."""
     deadline = time.monotonic() + seconds
     with channel(url) as opened:
-        while (ready := opened.queue_declare(name, passive=True).method.message_count) != count:
-            if time.monotonic() > deadline:
-                raise BenchmarkFailed(f"queue {name} holds {ready} messages instead of {count}")
+        while True:
+            ready = int(opened.queue_declare(name, passive=True).method.message_count)
+            if ready == count or time.monotonic() > deadline:
+                return ready
             opened.connection.sleep(0.05)
 
 
