@@ -404,13 +404,13 @@ class Campaign:
 
     # -- the end ---------------------------------------------------------------------------------
 
-    def finish(self, limit: float = 60.0) -> Verdict:
+    def finish(self, limit: float = 120.0) -> Verdict:
         """Start the node a last time, let everything end, stop it in order, and judge."""
         self.wait_until_ready()
         (self.directory / "quiet").touch()
         assert self.enqueuer.wait(30.0) == 0, self.words()
         wait_for(
-            lambda: check(self.enqueued(), self.jobs()).lost == 0 or self._is_late(limit),
+            lambda: check(self.enqueued(), self.jobs()).lost == 0 or self._is_late(),
             limit + 5,
             "the end",
         )
@@ -431,10 +431,10 @@ class Campaign:
         assert verdict.is_clean, f"{shown}\n{faults}"
         return verdict
 
-    def _is_late(self, limit: float) -> bool:
+    def _is_late(self) -> bool:
         """Whether nothing has happened for a while: what has not ended by now is lost."""
         jobs = self.jobs()
-        return bool(jobs) and now() - jobs[-1].at > min(limit, 12.0) * SECOND
+        return bool(jobs) and now() - jobs[-1].at > 12.0 * SECOND
 
     def buried(self) -> dict[str, list[str]]:
         with Client(self.tables) as client:

@@ -48,8 +48,9 @@ def mixture(maker: Maker, places: Places, seed: int) -> Iterator[Planned]:
     while True:
         for _ in range(9):
             yield chosen.choices(kinds, weights)[0][1]()
+        about = chosen.choice(["debit", "credit"])
         for number in range(3):
-            yield make(jobs.Serial, "globex", seconds=0.25, about="account", number=number)
+            yield make(jobs.Serial, "globex", seconds=0.15, about=about, number=number)
 
 
 def main() -> None:
