@@ -75,13 +75,9 @@ def prepare(plan: Plan) -> Iterator[Benchmark]:
     with broker(plan) as url:
         jobs = QUICK_JOBS if plan.quick else JOBS
         ours, limit = contenders.ours(mode="single"), contenders.bare_pika("quorum")
-        field = [
-            ours,
-            contenders.dramatiq(2, 8),
-            contenders.celery(2),
-            limit,
-            contenders.bare_pika("classic"),
-        ]
+        field = [ours, contenders.dramatiq(2, 8), contenders.celery(2), limit]
+        if not plan.quick:
+            field.append(contenders.bare_pika("classic"))
         yield Benchmark(
             name="latency",
             title="From enqueue to start at low load on RabbitMQ",
