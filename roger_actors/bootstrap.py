@@ -52,12 +52,25 @@ _LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 # -- what each host runs --------------------------------------------------------------------------
 
 
+class HostArgs(msgspec.Struct, frozen=True, array_like=True):
+    """What every host but a worker host is started with.
+
+    Attributes:
+        run: Random per start of the node.
+        config: The checked configuration as tables.
+    """
+
+    run: str
+    config: dict[str, Any]
+
+
 def _pack(config: Config) -> bytes:
-    return msgspec.msgpack.encode(config.to_mapping())
+    return msgspec.msgpack.encode(HostArgs(secrets.token_hex(8), config.to_mapping()))
 
 
-def _unpack(args: bytes) -> Config:
-    return Config.from_mapping(msgspec.msgpack.decode(args))
+def _unpack(args: bytes) -> tuple[str, Config]:
+    given = msgspec.msgpack.decode(args, type=HostArgs)
+    return given.run, Config.from_mapping(given.config)
 
 
 def _set_up_logging(config: Config) -> None:
@@ -72,7 +85,7 @@ def _set_up_logging(config: Config) -> None:
 
 
 def _root_main(endpoint: Endpoint, args: bytes) -> None:
-    config = _unpack(args)
+    _, config = _unpack(args)
     _set_up_logging(config)
     options = top_options(config.supervision["hosts"])
     own_host = host_child("own", "own", args)
@@ -81,10 +94,11 @@ def _root_main(endpoint: Endpoint, args: bytes) -> None:
 
 
 def _kernel_main(endpoint: Endpoint, args: bytes) -> None:
-    config = _unpack(args)
+    run, config = _unpack(args)
     _set_up_logging(config)
     kernel = Kernel(
         node=endpoint.node,
+        run=run,
         incarnation=secrets.token_hex(8),
         host=endpoint.host,
         config=config,
@@ -97,7 +111,7 @@ def _kernel_main(endpoint: Endpoint, args: bytes) -> None:
 
 
 def _app_main(endpoint: Endpoint, args: bytes) -> None:
-    config = _unpack(args)
+    _, config = _unpack(args)
     _set_up_logging(config)
     options = top_options(config.supervision["children"])
     open_host(endpoint, lambda: app_children(config), **options)
@@ -105,13 +119,13 @@ def _app_main(endpoint: Endpoint, args: bytes) -> None:
 
 def _own_main(endpoint: Endpoint, args: bytes) -> None:
     """Run one child of the app host's supervisor, which is started here by name."""
-    _set_up_logging(_unpack(args))
+    _set_up_logging(_unpack(args)[1])
     open_host(endpoint, max_restarts=0)
 
 
 def _worker_main(endpoint: Endpoint, args: bytes) -> None:
     given = unpack_args(args)
-    _set_up_logging(_unpack(given.config))
+    _set_up_logging(Config.from_mapping(msgspec.msgpack.decode(given.config)))
     prepare_process()
     runner = ChildSpec(id=RUNNER, start=Start(JobRunner, given, name=RUNNER))
     open_host(endpoint, [runner], max_restarts=0)
@@ -203,8 +217,7 @@ class Node(Client):
         raise TransportDown(node=self.config.name, detail=f"it was not up within {timeout} s")
 
     def _is_ready(self, role: str) -> bool:
-        hosts = self._outside.hosts(ASK_LIMIT).values()
-        return any(host["role"] == role and host["ready"] for host in hosts)
+        return any(host["role"] == role and host["ready"] for host in self.hosts().values())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -262,6 +275,10 @@ class Node(Client):
     def tree(self) -> dict[str, Any]:
         """Return the running supervision tree, every host expanded where it stands, as plain data."""
         return self._outside.tree(timeout=ASK_LIMIT)
+
+    def hosts(self) -> dict[int, dict[str, Any]]:
+        """Return the node's live hosts by number: `role`, `os_pid`, and whether each is `ready`."""
+        return self._outside.hosts(ASK_LIMIT)
 
     def reload(self, config: Config | str | os.PathLike[str] | Mapping[str, Any]) -> None:
         """Run exactly the partitions of another configuration; those left out are stopped safely.

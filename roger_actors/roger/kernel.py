@@ -6,7 +6,6 @@ checked configuration and the broker; processes find one another by the names in
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -51,7 +50,8 @@ class Kernel:
 
     Attributes:
         node: The node's name.
-        incarnation: Random per start.
+        run: Random per start of the node; the same for all its kernel hosts.
+        incarnation: Random per kernel host.
         host: The kernel's own host number, for those who send to it by name.
         config: The checked configuration.
         broker: On the kernel's loop; connected by the `connection` process.
@@ -60,10 +60,10 @@ class Kernel:
         classes: Registered names that the worker hosts know; empty until the first one is ready.
         partitions: The partitions wanted now, with their queues; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
-        classes_known: Set once `classes` is known.
     """
 
     node: str
+    run: str
     incarnation: str
     host: HostId
     config: Config
@@ -73,9 +73,3 @@ class Kernel:
     classes: frozenset[str] = frozenset()
     partitions: dict[str, dict[str, int]] = attrs.field(factory=dict)
     broker_error: str = ""
-    classes_known: asyncio.Event = attrs.field(factory=asyncio.Event)
-
-    def note_classes(self, classes: frozenset[str]) -> None:
-        """Remember which job classes this release knows."""
-        self.classes = classes
-        self.classes_known.set()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,14 @@ import roger_test_jobs as jobs
 
 from roger_actors import Node
 from roger_actors.broker import QueueSpec, open_broker
-from roger_actors.errors import CallTimeout, NoProcess, PublishUnconfirmed, ServerExited, TransportDown
+from roger_actors.errors import (
+    CallTimeout,
+    NoProcess,
+    ProcessError,
+    PublishUnconfirmed,
+    ServerExited,
+    TransportDown,
+)
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -157,3 +166,26 @@ def test_a_running_node_can_be_asked_from_another_thread_and_a_slow_answer_has_a
 
     with Node.start(tables(embedded, children=children)) as node, pytest.raises(CallTimeout):
         node.call("counter", "silence", timeout=0.2)
+
+
+def test_what_was_changed_at_run_time_survives_a_killed_kernel_host(
+    broker_url: str, events: Any, wait_until: Until
+) -> None:
+    partitions = {"stays": {"queues": {"default": 1}}, "goes": {"queues": {"default": 1}}}
+    with Node.start(tables(broker_url, partitions=partitions)) as node:
+        node.ask_nodes("start_partition", partition="comes", queues={"default": 2})
+        node.ask_nodes("stop_partition", partition="goes")
+        hosts = node.hosts()
+        (kernel,) = [host["os_pid"] for host in hosts.values() if host["role"] == "kernel"]
+
+        os.kill(kernel, signal.SIGKILL)
+
+        def is_back() -> bool:
+            try:
+                info = node.node_info()
+            except (ProcessError, TransportDown):
+                return False
+            return set(info["partitions"]) == {"stays", "comes"} and not info["waiting"]
+
+        wait_until(is_back)
+        events.next("ran", id=node.enqueue(jobs.Tell.create({}), "comes").id)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from roger_actors.broker import Change
-from roger_actors.errors import ConfigError, PartitionNotRunning, ProcessError, RogerActorsError
+from roger_actors.errors import BrokerError, ConfigError, PartitionNotRunning, ProcessError, RogerActorsError
 from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
 from roger_actors.roger import queue
 from roger_actors.roger.connection import BrokerDown, BrokerUp
@@ -22,6 +22,7 @@ from roger_actors.roger.global_state import flags, queue_key
 from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name, tell
 from roger_actors.roger.partition.consumer import Quiesce, Reconfigure, Snapshot
 from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting
+from roger_actors.roger.partition.remembered import recall, remember
 from roger_actors.roger.partition.supervisor import partition_child
 
 AGAIN = 1.0
@@ -87,7 +88,8 @@ class State:
         self.kernel = kernel
         self.wanted = kernel.partitions
         self.running: dict[str, Pid] = {}
-        self.waiting: dict[str, str] = dict.fromkeys(self.wanted, "not started yet")
+        self.waiting: dict[str, str] = dict.fromkeys(self.wanted, CONNECTING)
+        self.recalled = False
 
 
 class Manager(GenServer[State]):
@@ -102,15 +104,19 @@ class Manager(GenServer[State]):
         if step == "start":
             await _end_unknown()
             process.send_after(AGAIN, process.self(), Again())
-        await _start_wanted(state)
+        if state.kernel.broker.is_connected and (state.recalled or await _recall(state)):
+            await _start_wanted(state)
         return NoReply(state)
 
     async def handle_call(self, request: Any, sender: Any, state: State) -> Reply[State]:
         """Carry out one change, or answer what there is; refusals are answered as text."""
         try:
-            return Reply(await _carry_out(state, request), state)
+            answer = await _REQUESTS[request.__class__](state, request)
+            if request.__class__ in _CHANGES:
+                await remember(state.kernel, state.wanted)
         except RogerActorsError as error:
             return Reply({"error": str(error)}, state)
+        return Reply(answer, state)
 
     def handle_info(self, message: Any, state: State) -> NoReply[State]:
         """Note what the partitions and the connection say of themselves."""
@@ -123,6 +129,7 @@ class Manager(GenServer[State]):
                 _note_end(state, message.process, message.reason)
             case BrokerUp():
                 _open_waiting(state)
+                return NoReply(state, then="again")
             case BrokerDown():
                 state.waiting.update(dict.fromkeys(state.running, message.reason))
             case Again():
@@ -132,10 +139,6 @@ class Manager(GenServer[State]):
 
 
 # -- helpers that act ----------------------------------------------------------------------------
-
-
-async def _carry_out(state: State, request: Any) -> Any:
-    return await _REQUESTS[request.__class__](state, request)
 
 
 async def _start_partition(state: State, request: StartPartition) -> str:
@@ -158,6 +161,21 @@ async def _replace(state: State, request: Replace) -> str:
 
 async def _drain(state: State, _: Drain) -> int:
     return sum([await _ask(partition, Quiesce()) for partition in state.running])
+
+
+async def _recall(state: State) -> bool:
+    """Take up what an earlier kernel host of this node was told at run time."""
+    try:
+        wanted = await recall(state.kernel)
+    except BrokerError as error:
+        state.kernel.log.warning("cannot read which partitions were wanted: %s; trying again", error)
+        return False
+    state.recalled = True
+    if wanted is not None:
+        state.wanted.clear()
+        state.wanted.update(wanted)
+        state.waiting = dict.fromkeys(wanted, CONNECTING)
+    return True
 
 
 def _open_waiting(state: State) -> None:
@@ -295,3 +313,6 @@ _REQUESTS: Mapping[type, Callable[[State, Any], Awaitable[Any]]] = {
     Info: _info,
 }
 """What the manager can be asked."""
+
+_CHANGES = frozenset({StartPartition, StopPartition, DeletePartition, Replace})
+"""What is remembered through a restart of the kernel host."""

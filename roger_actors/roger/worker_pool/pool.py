@@ -300,7 +300,7 @@ def _take_host(state: PoolState, ready: Ready) -> None:
     state.ledger.add_host(Host(pid, ready.os_pid, state.classes, state.now()))
     state.count_starting()
     _monitor(state, pid)
-    state.kernel.note_classes(state.classes)
+    state.kernel.classes = state.classes
 
 
 def _not_started(state: PoolState, message: NotStarted | StartRefused) -> None:
