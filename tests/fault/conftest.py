@@ -31,7 +31,7 @@ from roger_actors.bootstrap import running_tree
 from roger_actors.demo import plan, processes
 from roger_actors.demo.checker import Verdict, check
 from roger_actors.demo.history import SECOND
-from roger_actors.demo.log import Entry, Log, now, read
+from roger_actors.demo.log import Entry, Log, Tail, now, read
 from roger_actors.testing.rabbitmq import RabbitNode
 
 HERE = Path(__file__).parent
@@ -44,12 +44,12 @@ BEFORE_ACK = "between follow-up and ack"
 WINDOWS = (RUNNING, UNCONFIRMED, WAITING, DELAYED, BEFORE_ACK)
 
 
-def wait_for(happened: Callable[[], Any], limit: float, what: str) -> Any:
+def wait_for(happened: Callable[[], Any], limit: float, what: str, *, pause: float = 0.01) -> Any:
     deadline = time.monotonic() + limit
-    pause = threading.Event()
+    pausing = threading.Event()
     while not (found := happened()):
         assert time.monotonic() < deadline, f"{what}: not within {limit} s"
-        pause.wait(0.01)
+        pausing.wait(pause)
     return found
 
 
@@ -109,6 +109,21 @@ class EmbeddedBroker:
 
     def unacked(self) -> int:
         return int(self._rows("SELECT count(*) FROM messages WHERE holder IS NOT NULL")[0][0])
+
+    def followed_up(self, jobs: str) -> list[str]:
+        """Return the jobs, ids like a pattern, whose retry is confirmed and whose delivery is not acked."""
+        query = "SELECT message_id FROM messages JOIN delayed USING (message_id) WHERE holder IS NOT NULL"
+        return [row[0] for row in self._rows(f"{query} AND message_id LIKE '{jobs}'")]
+
+    def released(self, keys: dict[str, str]) -> list[str]:
+        """Return the jobs that hold their queue key no more, while their delivery is not acked.
+
+        Args:
+            keys: What the table of queue keys calls a job's key, by job.
+        """
+        held = self._rows("SELECT message_id FROM messages WHERE holder IS NOT NULL")
+        taken = {row[0] for row in self._rows("SELECT key FROM entries WHERE name = 'queue_keys'")}
+        return [row[0] for row in held if row[0] in keys and keys[row[0]] not in taken]
 
     @contextmanager
     def confirming_nothing(self) -> Iterator[None]:
@@ -369,6 +384,44 @@ class Campaign:
         if after[-1].what in ("failed", "begun") or after[-1].at > at:
             self.note({BEFORE_ACK})
         self.note(self.count_windows(at))
+
+    def kill_in_the_gap(self, jobs: str) -> list[str]:
+        """Kill the node in the millisecond between a retry's confirm and the ack, no hook being held."""
+        hit = self._kill_while(lambda: self.broker.followed_up(jobs), "a retry confirmed before the ack")
+        self.note({BEFORE_ACK})
+        return hit
+
+    def kill_after_release(self) -> list[str]:
+        """Kill the node in the millisecond between the release of a done job's queue key and its ack."""
+        keys: dict[str, str] = {}
+        tail = Tail(self.places.enqueued)
+
+        def released() -> list[str]:
+            for entry in tail.read():
+                if entry.what == "intent" and entry.name == "Unique":
+                    keys[entry.job] = f"{entry.partition}/{entry.queue_key}"
+            done = {entry.job for entry in self.jobs() if entry.what == "done"} if keys else set()
+            return [job for job in self.broker.released(keys) if job in done]
+
+        return self._kill_while(released, "a queue key released before the ack")
+
+    def _kill_while(self, look: Callable[[], list[str]], what: str) -> list[str]:
+        """Stop the kernel host whenever the file shows something, and kill the node if it still does."""
+        self.wait_until_ready()
+        kernel = self.pid_of("kernel")
+
+        def is_stopped_there() -> bool:
+            if not look():
+                return False
+            os.kill(kernel, signal.SIGSTOP)
+            if look():
+                return True
+            os.kill(kernel, signal.SIGCONT)
+            return False
+
+        wait_for(is_stopped_there, 40.0, what, pause=0.0)
+        self.kill_whole()
+        return look()
 
     def _told_elsewhere(self, since: int) -> Entry | None:
         jobs = self.jobs()

@@ -67,3 +67,31 @@ def test_a_node_killed_again_and_again_in_every_window_loses_nothing(campaign):
         kills += 1
 
     judge(campaign, LONG_TIMES)
+
+
+on_embedded = pytest.mark.parametrize("campaign", ["embedded"], indirect=True)
+
+
+@on_embedded
+@pytest.mark.parametrize("jobs", ["flaky-%", pytest.param("uniqueflaky-%", marks=pytest.mark.long)])
+@pytest.mark.timeout(120)
+def test_a_node_killed_between_the_confirm_of_a_retry_and_the_ack_loses_nothing(campaign, jobs):
+    assert campaign.kill_in_the_gap(jobs)
+    campaign.start()
+
+    campaign.judge()
+    campaign.is_good = True
+
+
+@on_embedded
+@pytest.mark.long
+@pytest.mark.timeout(120)
+def test_a_done_job_whose_key_was_released_before_the_kill_does_not_run_again(campaign):
+    released = campaign.kill_after_release()
+    assert released
+    campaign.start()
+
+    verdict = campaign.judge()
+
+    assert not set(released) & set(verdict.again)
+    campaign.is_good = True
