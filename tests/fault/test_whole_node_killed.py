@@ -14,6 +14,15 @@ import pytest
 SAMPLE_TIMES = 1
 LONG_TIMES = int(os.environ.get("ROGER_FAULT_KILLS", "3"))
 MOST_KILLS = 40
+AIMED_TIMES = 4  # what was seen a moment before a kill may be over when all is dead
+
+
+RUNNING = "jobs running"
+UNCONFIRMED = "published but not yet confirmed"
+WAITING = "waiting on an execution key"
+DELAYED = "delayed for a retry"
+BEFORE_ACK = "between follow-up and ack"
+WINDOWS = (RUNNING, UNCONFIRMED, WAITING, DELAYED, BEFORE_ACK)
 
 
 def judge(campaign: Any, wanted: int) -> None:
@@ -23,25 +32,19 @@ def judge(campaign: Any, wanted: int) -> None:
     campaign.is_good = True
 
 
-WINDOWS = (
-    "jobs running",
-    "published but not yet confirmed",
-    "waiting on an execution key",
-    "delayed for a retry",
-    "between follow-up and ack",
-)
-
-
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(150)
 def test_a_node_killed_once_in_every_window_loses_nothing(campaign):
-    for kill in (
-        campaign.kill_at_random,
-        campaign.kill_in_keys_and_delays,
-        campaign.kill_before_ack,
-        campaign.kill_unconfirmed,
+    for kill, windows in (
+        (campaign.kill_at_random, ()),
+        (campaign.kill_in_keys_and_delays, (RUNNING, WAITING, DELAYED)),
+        (campaign.kill_before_ack, (BEFORE_ACK,)),
+        (campaign.kill_unconfirmed, (UNCONFIRMED,)),
     ):
-        kill()
-        campaign.start()
+        for _ in range(AIMED_TIMES):
+            kill()
+            campaign.start()
+            if all(campaign.hits[window] for window in windows):
+                break
 
     judge(campaign, SAMPLE_TIMES)
 
