@@ -89,8 +89,11 @@ class HostEndpoint:
         self._self = _OwnLink(self.host)
 
     def _start_process(self) -> None:
+        # At least a process group of its own: a job that kills its own group must not reach others.
         if self._role.own_session:
             os.setsid()
+        else:
+            os.setpgid(0, 0)
         adopt_orphans()
         set_title(f"{self.role}.{self.host}")
         for stream in (sys.stdout, sys.stderr):

@@ -25,7 +25,7 @@ from roger_actors.transport.thespian.linux import kill, kill_group, state_of, sw
 from roger_actors.transport.thespian.transport import Transport
 
 SWEEP_AGAIN = 0.01
-"""Seconds between looks at what a dead host has left behind, until nothing is."""
+"""Seconds until the second look at what a dead host has left behind; each further one comes later."""
 
 GRACE = 0.5
 """Seconds that hosts have to end by themselves when the root stops."""
@@ -136,13 +136,11 @@ class RootEndpoint(HostEndpoint):
         return host
 
     def kill_host(self, host: HostId) -> None:
-        """SIGKILL a host and, where it leads a session, everything in its process group."""
+        """SIGKILL a host and everything in its process group."""
         entry = self._table.get(host)
-        if entry is None:
-            return
-        if self._roles_of[host].own_session:
+        if entry is not None:
             kill_group(entry.pid)
-        kill(entry.pid)
+            kill(entry.pid)
 
     def _announce(self, *word: Any) -> None:
         for host in self._table:
@@ -159,15 +157,16 @@ class RootEndpoint(HostEndpoint):
         del self._roles_of[host]
         if not self._sweeping:
             self._sweeping = True
-            self.loop.call_soon(self._sweep)
+            self.loop.call_soon(self._sweep, SWEEP_AGAIN)
         if self._stopping and not self._table:
             super().stop(self.status)
 
-    def _sweep(self) -> None:
+    def _sweep(self, patience: float) -> None:
         if sweep(spare={entry.pid for entry in self._table.values()}):
             self._sweeping = False
         else:
-            self.loop.call_later(SWEEP_AGAIN, self._sweep)
+            # What sits in an uninterruptible call may take its time.
+            self.loop.call_later(patience, self._sweep, min(2 * patience, 1.0))
 
     def _suspect(self, host: int) -> None:
         if host in self._table:

@@ -177,6 +177,7 @@ _DEATHS: dict[str, Callable[[], Any]] = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "abort": os.abort,
     "exit 9": lambda: os._exit(9),
+    "group": lambda: os.killpg(0, signal.SIGKILL),
     "raise": _raise,
 }
 
@@ -258,6 +259,7 @@ def failing_main(endpoint: Endpoint, args: bytes) -> None:
 ROLES = {
     "root": Role("root", root_main),
     "puppet": Role("puppet", puppet_main, own_session=True, heartbeat=None),
+    "grouped": Role("grouped", puppet_main),
     "watched": Role("watched", puppet_main, own_session=True, heartbeat=0.4),
     "failing": Role("failing", failing_main),
 }

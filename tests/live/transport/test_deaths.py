@@ -42,6 +42,18 @@ def test_a_death_is_told_with_what_the_system_says(
     assert puppets.seen(0, 1) == [["down", first, number, status]]
 
 
+@pytest.mark.parametrize("role", ["puppet", "grouped"])
+def test_a_host_that_kills_its_own_process_group_takes_nobody_else_with_it(
+    puppets: Puppets, role: str
+) -> None:
+    (first,), (second,) = puppets.start(role), puppets.start(role)
+
+    puppets.tell(first, "die", "group")
+
+    assert puppets.seen(second, 1) == [["down", first, 9, None]]
+    assert puppets.tell(second, "role_of", 0) == "root"
+
+
 def test_a_host_whose_frame_handler_raises_ends_with_status_70(puppets: Puppets) -> None:
     first, second = puppets.start(count=2)
 
