@@ -342,7 +342,7 @@ class Campaign:
             e.job: (e.partition, e.execution_key) for e in enqueued if e.what == "intent" and e.execution_key
         }
         held = {keys[job] for job in running if job in keys}
-        accepted = [e for e in enqueued if e.what == "accepted" and e.job in keys and _before(e, at, 0.2)]
+        accepted = [e for e in enqueued if e.what == "accepted" and e.job in keys and _before(e, at, 0.05)]
         return any(keys[entry.job] in held and entry.job not in last for entry in accepted)
 
     def note(self, hit: set[str]) -> None:

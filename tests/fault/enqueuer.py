@@ -48,9 +48,9 @@ def mixture(maker: Maker, places: Places, seed: int) -> Iterator[Planned]:
     while True:
         for _ in range(9):
             yield chosen.choices(kinds, weights)[0][1]()
-        about = chosen.choice(["debit", "credit"])
+        about = chosen.choice(["debit", "credit", "loan"])
         for number in range(3):
-            yield make(jobs.Serial, "globex", seconds=0.15, about=about, number=number)
+            yield make(jobs.Serial, "globex", seconds=0.3, about=about, number=number)
 
 
 def main() -> None:
