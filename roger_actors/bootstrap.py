@@ -199,7 +199,7 @@ class Node(Client):
         return node
 
     def _wait_until_up(self, timeout: float) -> None:
-        """Return when the tree stands and every partition is open, or has said why it waits."""
+        """Return when the tree stands, the bus is heard and every partition is open, or says why it waits."""
         clock = SystemClock()
         begun = clock.monotonic()
         patience = min(PARTITIONS_LIMIT, timeout)
@@ -210,7 +210,8 @@ class Node(Client):
             except ProcessError:  # the kernel host is not there yet
                 self._ended.wait(0.02)
                 continue
-            settled = not info["waiting"] or info["broker_error"] or elapsed > patience
+            open_now = info["listening"] and not info["waiting"]
+            settled = open_now or info["broker_error"] or elapsed > patience
             if app_is_up and settled:
                 return
             self._ended.wait(0.02)

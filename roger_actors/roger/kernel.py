@@ -60,6 +60,7 @@ class Kernel:
         classes: Registered names that the worker hosts know; empty until the first one is ready.
         partitions: The partitions wanted now, with their queues; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
+        listening: Whether this node hears the cluster's bus.
     """
 
     node: str
@@ -73,3 +74,4 @@ class Kernel:
     classes: frozenset[str] = frozenset()
     partitions: dict[str, dict[str, int]] = attrs.field(factory=dict)
     broker_error: str = ""
+    listening: bool = False

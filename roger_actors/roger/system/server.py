@@ -50,7 +50,6 @@ class State:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.seen: dict[tuple[str, str], float] = {}
-        self.listening = False
 
     def peers(self) -> int:
         """Return how many nodes are alive, this one included."""
@@ -65,13 +64,14 @@ class System(GenServer[State]):
 
     def init(self, kernel: Kernel) -> Ok[State]:
         """Listen as soon as the broker is there."""
+        kernel.listening = False
         return Ok(State(kernel), then="listen")
 
     async def handle_continue(self, step: str, state: State) -> NoReply[State]:
         """Subscribe, and say that this node is alive."""
         if not state.kernel.broker.is_connected:
             return NoReply(state)
-        if step == "listen" and not state.listening:
+        if step == "listen" and not state.kernel.listening:
             await _listen(state)
         await _broadcast(state.kernel, Alive(state.kernel.node, state.kernel.incarnation))
         return NoReply(state)
@@ -107,9 +107,10 @@ async def _listen(state: State) -> None:
     try:
         await state.kernel.broker.subscribe(TOPIC, lambda body: runtime.send(me, Heard(body)))
     except BrokerError as error:
-        state.kernel.log.warning("cannot listen to the other nodes yet: %s", error)
+        state.kernel.log.warning("cannot listen to the other nodes yet: %s; trying again", error)
+        process.send_after(HEARTBEAT, me, BrokerUp())
         return
-    state.listening = True
+    state.kernel.listening = True
     process.send(me, "beat")
 
 
@@ -200,6 +201,7 @@ async def _info(kernel: Kernel, _: dict[str, Any]) -> Any:
         "incarnation": kernel.incarnation,
         "broker": kernel.broker.address,
         "broker_error": kernel.broker_error,
+        "listening": kernel.listening,
         "workers": workers,
         **partitions,
     }
