@@ -29,6 +29,7 @@ def write_page(results: Path, pages: Path) -> None:
     documents = [
         json.loads(file.read_text()) for name in ORDER if (file := results / f"{name}.json").exists()
     ]
+    (pages / "assets").mkdir(exist_ok=True)
     for document in documents:
         for kind in ("png", "svg"):
             shutil.copy(results / f"{document['benchmark']}.{kind}", pages / "assets")
