@@ -383,7 +383,7 @@ def test_a_broker_forked_into_a_child_is_closed_there_and_lives_on_in_the_parent
         child = os.fork()
         if child == 0:
             os._exit(1 if watch.broker.is_connected else 0)
-        _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)  # noqa: ASYNC222 - it ends at once
         assert os.waitstatus_to_exitcode(status) == 0
         await watch.broker.publish(Message("jobs", b"x"), 5.0)
         await watch.broker.close()

@@ -10,7 +10,7 @@ from roger_actors.broker.amqp.consumer import Settlement
 
 
 def _apply(data: bytes, unacked: set[int]) -> int:
-    """Do what the broker does with acks; a tag that is not there closes the channel. Answers how many frames."""
+    """Do what the broker does with acks, and count the frames; an unknown tag closes the channel."""
     count = 0
     while data:
         size, frame = pika.frame.decode_frame(data)
