@@ -11,6 +11,7 @@ Source:
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final, NewType
 
@@ -62,6 +63,7 @@ def is_id(word: str) -> bool:
     return len(word) <= MAX_ID and _ID.fullmatch(word) is not None
 
 
+@functools.lru_cache(maxsize=1024)
 def is_type(word: str) -> bool:
     """Whether a word may be a queue type: no `-`, so that no two partitions' queues share a name."""
     return len(word) <= MAX_ID and _TYPE.fullmatch(word) is not None

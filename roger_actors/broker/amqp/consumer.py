@@ -226,6 +226,8 @@ class AmqpConsumer:
 
     def set_prefetch(self, prefetch: int) -> None:
         """Change how many deliveries may be outstanding, by subscribing anew on the same channel."""
+        if prefetch == self._prefetch:
+            return
         self._prefetch = prefetch
         if self._changing is None or self._changing.done():
             self._changing = asyncio.create_task(self._apply(), name=f"amqp-prefetch-{self.queue}")

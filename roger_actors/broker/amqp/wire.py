@@ -6,6 +6,7 @@ frame and body frames. `pika.spec` does the same in general; here the constant p
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -163,21 +164,27 @@ def read_content(payload: bytes) -> Content:
     _, _, size, flags = _content_head_from(payload, 0)
     at = 14
     headers = NO_HEADERS
-    found = {HAS_CORRELATION: "", HAS_REPLY: "", HAS_ID: "", HAS_APP: ""}
-    bit = 1 << 15
-    while bit > 1:
-        if flags & bit:
-            if bit == HAS_HEADERS:
-                headers, at = pika.data.decode_table(payload, at)
-            elif bit in _FIXED:
-                at += _FIXED[bit]
-            else:
-                end = at + 1 + payload[at]
-                if bit in found:
-                    found[bit] = str(payload[at + 1 : end], "utf-8", "replace")
-                at = end
-        bit >>= 1
-    return Content(size, headers, *found.values())
+    texts = ["", "", "", ""]
+    for width, slot in _fields_of(flags):
+        if width:
+            at += width
+        elif slot == _TABLE:
+            headers, at = pika.data.decode_table(payload, at)
+        else:
+            end = at + 1 + payload[at]
+            if slot != _SKIPPED:
+                texts[slot] = str(payload[at + 1 : end], "utf-8", "replace")
+            at = end
+    return Content(size, headers, *texts)
 
 
 _FIXED = {HAS_MODE: 1, 1 << 11: 1, HAS_TIMESTAMP: 8}
+_TABLE, _SKIPPED = -1, -2
+_SLOTS = {HAS_HEADERS: _TABLE, HAS_CORRELATION: 0, HAS_REPLY: 1, HAS_ID: 2, HAS_APP: 3}
+
+
+@functools.lru_cache(maxsize=256)
+def _fields_of(flags: int) -> list[tuple[int, int]]:
+    """Return a header's fields in order: bytes of a fixed one or 0, and the text's place in `Content`."""
+    bits = [1 << number for number in range(15, 0, -1) if flags & 1 << number]
+    return [(_FIXED.get(bit, 0), _SLOTS.get(bit, _SKIPPED)) for bit in bits]

@@ -206,6 +206,11 @@ class Ledger:
                 return ticket, host
         return None
 
+    def is_behind(self, queue: str) -> bool:
+        """Whether a queue's newest ticket waits behind others for which nothing can be done now."""
+        line = self.lines.get(queue)
+        return line is not None and len(line.waiting) > 1 and len(line.hosts) >= line.waiting[0].limit
+
     def wanted_hosts(self) -> int:
         """How many more hosts to start now."""
         wanted = 0

@@ -138,7 +138,8 @@ class WorkerPool(GenServer[PoolState]):
         act = _ACTS.get(message.__class__)
         if act is not None:
             act(state, message)
-        _place(state)
+        if message.__class__ is not Lend or not state.ledger.is_behind(message.queue):
+            _place(state)
         return NoReply(state)
 
 

@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import stat
 import tempfile
 import time
@@ -30,8 +31,12 @@ from roger_actors.errors import TransportDown
 LONGEST = 107 - len("/c4194304.999999")
 """Longest run directory, in bytes, that leaves room for every socket's name."""
 
+SYSTEM = "system-"
+"""How the names of plain actor systems' directories begin."""
+
 _FORMING = ".forming-"
 _FORMING_LIMIT = 3600.0
+_BEGINNING = 60.0
 _LOCK, _ABOUT = "lock", "node.json"
 
 
@@ -150,8 +155,31 @@ def sweep(parent: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - directory.stat().st_mtime > _FORMING_LIMIT:
                     remove(directory)
-        elif (directory / _LOCK).exists() and not is_alive(directory):
+        elif (directory / _LOCK).exists():
+            if not is_alive(directory):
+                remove(directory)
+        elif directory.name.startswith(SYSTEM) and _is_deserted(directory):
             remove(directory)
+
+
+def _is_deserted(directory: Path) -> bool:
+    # A plain actor system has no lock: it is dead when nobody listens, and is not just beginning.
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - directory.stat().st_mtime > _BEGINNING:
+            return not any(_is_listening(path) for path in directory.iterdir())
+    return False
+
+
+def _is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def remove(directory: Path) -> None:
@@ -208,5 +236,5 @@ def system_directory(capabilities: dict[str, Any]) -> str:
     given = capabilities.get("Unix Dir")
     if given:
         return str(given)
-    name = f"system-{slug(str(capabilities.get('Admin Port', 'default')))}"
+    name = f"{SYSTEM}{slug(str(capabilities.get('Admin Port', 'default')))}"
     return str(parent_directory(room=len(name)) / name)

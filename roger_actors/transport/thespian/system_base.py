@@ -25,6 +25,7 @@ from roger_actors.transport.thespian.actors import Admin
 from roger_actors.transport.thespian.birth import Birth, listen
 from roger_actors.transport.thespian.execute import execute
 from roger_actors.transport.thespian.linux import adopt_orphans, peer_of, set_title, sweep_all
+from roger_actors.transport.thespian.run_directory import SYSTEM, sweep
 from roger_actors.transport.thespian.transport import Transport
 
 NAME = "multiprocUnixBase"
@@ -90,6 +91,9 @@ class ActorSystemBase(multiprocessCommon):
         super().__init__(system, logDefs)
 
     def _startAdmin(self, adminAddr: Any, addrOfStarter: Any, capabilities: Any, logDefs: Any) -> None:
+        directory = Path(adminAddr.addressDetails.path).parent
+        if directory.name.startswith(SYSTEM):
+            sweep(directory.parent)
         order = SystemOrder(adminAddr.addressDetails.path, addrOfStarter, capabilities, logDefs)
         process = execute(order, "actor-admin")
         process.wait()
