@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,30 @@ def test_a_dead_node_is_not_found(place: Path) -> None:
 
     with pytest.raises(TransportDown, match="no such node"):
         run_directory.find("gone", str(place))
+
+
+def test_a_plain_system_that_nobody_listens_for_is_swept(place: Path) -> None:
+    parent = run_directory.parent_directory(str(place))
+    dead, living = parent / "system-1", parent / "system-2"
+    for directory in (dead, living):
+        directory.mkdir()
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(directory / "left"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(living / "admin"))
+        listener.listen()
+        for directory in (dead, living):
+            os.utime(directory, (0, 0))
+
+        run_directory.sweep(parent)
+
+    assert list(parent.iterdir()) == [living]
+
+
+def test_a_plain_system_that_is_just_beginning_is_not_swept(place: Path) -> None:
+    parent = run_directory.parent_directory(str(place))
+    (parent / "system-1").mkdir()
+
+    run_directory.sweep(parent)
+
+    assert (parent / "system-1").exists()
