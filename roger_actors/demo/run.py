@@ -35,6 +35,8 @@ PREFIX = "roger-demo."
 """Put in front of every queue's name on a broker that was given."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at the logs."""
+STOP_LATE = 1.0
+"""Seconds that running jobs get when the time is up."""
 GONE_WITHIN = 2.0
 """Seconds in which nothing of a stopped node may be left."""
 
@@ -160,7 +162,7 @@ class Demo:
             tree = node.tree()
             self._show("stopping the node", planned)
         finally:
-            node.stop()
+            node.stop(STOP_LATE if self._elapsed() > self._settings.limit else None)
         self._look_for_processes(token)
         buried = self._buried(tables)
         self._look_for_files()
