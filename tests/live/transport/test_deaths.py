@@ -200,6 +200,7 @@ def test_a_terminated_admin_ends_the_node_in_order(puppets: Puppets, node: UnixN
 
 def test_a_terminated_host_ends_in_order(puppets: Puppets) -> None:
     first, second = puppets.start(count=2)
+    assert puppets.tell(first, "role_of", 0) == "root"  # it has begun: before, the signal just ends it
 
     os.kill(puppets.pids(first)[0], signal.SIGTERM)
 
