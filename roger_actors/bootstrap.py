@@ -47,6 +47,15 @@ STOP_LIMIT = 10.0
 ASK_LIMIT = 10.0
 """Seconds for a question to the kernel host."""
 
+APP_HEARTBEAT = 60.0
+"""Seconds that a user's own process may keep its host's loop from answering before the host is killed."""
+WORKER_HEARTBEAT = 300.0
+"""Seconds that a job may hold the interpreter's lock, or its host be frozen, before the host is killed.
+
+Only for hosts that do not answer at all: a job that runs long answers, on another thread. A job's own limit
+is `max_execution_time`.
+"""
+
 _LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 
@@ -144,9 +153,9 @@ ROLES: Mapping[str, Role] = {
     for role in (
         Role("root", _root_main),
         Role("kernel", _kernel_main),
-        Role("app", _app_main, own_session=True),
-        Role("own", _own_main, own_session=True),
-        Role("worker", _worker_main, own_session=True),
+        Role("app", _app_main, own_session=True, heartbeat=APP_HEARTBEAT),
+        Role("own", _own_main, own_session=True, heartbeat=APP_HEARTBEAT),
+        Role("worker", _worker_main, own_session=True, heartbeat=WORKER_HEARTBEAT),
     )
 }
 """What every host of a node may be."""

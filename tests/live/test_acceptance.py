@@ -372,8 +372,16 @@ def test_many_jobs_are_enqueued_at_once_and_each_outcome_is_told(tenant: Any, ev
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\xff\xfe", b"[1]", b'{"v":99,"id":"x","class":"y","args":{}}', b'{"v":1}', b"[" * 100_000],
-    ids=["empty", "bytes", "shape", "version", "fields", "nesting"],
+    [
+        b"",
+        b"\xff\xfe",
+        b"[1]",
+        b'{"v":99,"id":"x","class":"y","args":{}}',
+        b'{"v":1}',
+        b"[" * 100_000,
+        b"x" * (10 << 20),
+    ],
+    ids=["empty", "bytes", "shape", "version", "fields", "nesting", "10-MiB"],
 )
 def test_a_payload_that_is_no_job_is_quarantined_and_its_neighbours_run(
     tenant: Any, events: Any, wait_until: Until, body: bytes
