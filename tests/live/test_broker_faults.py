@@ -231,6 +231,16 @@ def test_a_publish_during_an_outage_fails_at_its_deadline_and_not_before_or_long
     asyncio.run(scenario())
 
 
+async def _first_that_waits(broker):
+    """Publish until the broker blocks: an alarm reaches a connection a moment after it was raised."""
+    while True:
+        waiting = broker.publish(Message("jobs", b"late"), 30.0)
+        while broker.is_connected and not waiting.done():
+            await asyncio.wait({waiting}, timeout=0.05)
+        if not waiting.done():
+            return waiting
+
+
 @pytest.mark.rabbitmq
 @pytest.mark.fault
 def test_under_a_memory_alarm_acks_go_on_and_publishing_waits(node, url):
@@ -241,7 +251,7 @@ def test_under_a_memory_alarm_acks_go_on_and_publishing_waits(node, url):
         await watch.until(lambda: len(watch.deliveries) == 1)
         await asyncio.to_thread(node.raise_memory_alarm)
         try:
-            waiting = watch.broker.publish(Message("jobs", b"late"), 30.0)
+            waiting = await _first_that_waits(watch.broker)
             for number in range(4):
                 assert watch.consumer.ack(watch.deliveries[number])
                 await watch.until(lambda n=number: len(watch.deliveries) == n + 2)
