@@ -77,7 +77,7 @@ def _where(document: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     repetitions = max((len(c["checks"]) for c in document["contenders"]), default=0)
     return (
-        f"Median (smallest–largest) of {repetitions} repetitions."
-        f" {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
+        f"Median (smallest–largest) of {repetitions} repetitions.\n"
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
         f" {machine['system']}, {machine['python']}; {packages}; {machine['at']}."
     )
