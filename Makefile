@@ -12,9 +12,9 @@ PY := $(BIN)python
 COVERED := $(BIN)coverage run -m pytest
 JUNIT = --junitxml=build/junit/$@.xml
 # What `make test` runs, fast ones first. CI runs the same through .ci/run.
-STAGES := lint contracts types unit live fault-sample docs examples wheel coverage
+STAGES := lint contracts types unit conformance live fault-sample docs examples wheel coverage
 
-.PHONY: help demo test lint contracts types format unit live fault-sample fault docs docs-serve examples wheel \
+.PHONY: help demo test lint contracts types format unit conformance live fault-sample fault docs docs-serve examples wheel \
 	coverage bench thespian-suite clean setup setup-dev
 
 help: ## List the targets
@@ -53,10 +53,13 @@ types: setup-dev ## mypy strict on the package, mypy and pyright on tests/typing
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)pyright --warnings
 
 unit: setup-dev ## Tests without a broker or real hosts: values, contracts on the twins, OTP, architecture
-	@$(COVERED) $(JUNIT) -m "not (live or rabbitmq or fault or long or examples)" $(ARGS)
+	@$(COVERED) $(JUNIT) --ignore=tests/conformance -m "not (live or rabbitmq or fault or long or examples)" $(ARGS)
+
+conformance: setup-dev ## The 224 lines of OTP's supervision, in memory and with real hosts; writes the table in docs/
+	@$(COVERED) $(JUNIT) tests/conformance $(ARGS)
 
 live: setup-dev ## Tests with real processes and a private RabbitMQ
-	@.ci/with-rabbitmq $(COVERED) $(JUNIT) -m "(live or rabbitmq) and not (fault or long or examples)" $(ARGS)
+	@.ci/with-rabbitmq $(COVERED) $(JUNIT) --ignore=tests/conformance -m "(live or rabbitmq) and not (fault or long or examples)" $(ARGS)
 
 fault-sample: setup-dev ## A sample of the fault tests
 	@.ci/with-rabbitmq $(BIN)pytest $(JUNIT) -m "fault and not long" $(ARGS)

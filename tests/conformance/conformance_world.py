@@ -1,0 +1,323 @@
+"""What a conformance test has at hand: children that obey, a journal, reports, and another host.
+
+A test runs as a trapping process on the host `first`. In memory its children live beside it and time is
+virtual; with real OS processes they live on the host `second`, so that every start, exit and shutdown
+crosses the wire, and time is real.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+
+from roger_actors.otp import (
+    KILL,
+    ChildSpec,
+    Down,
+    ExitProcess,
+    GenServer,
+    Ignore,
+    NoReply,
+    Ok,
+    Reply,
+    Start,
+    Stop,
+    Supervisor,
+    Timeout,
+    process,
+)
+
+SCRIPT = "script"
+"""The name, on the host `first`, of the server that knows how children shall begin, and what they did."""
+
+ABNORMAL = "abnormal"
+"""An exit reason that is not clean."""
+
+MEMORY = []
+"""The in-memory node of the test that runs, for `World.kill_host`."""
+
+
+class Script(GenServer):
+    """Holds the journal, and what each label's next starts shall do."""
+
+    def init(self):
+        return Ok({"journal": [], "plans": {}, "hanging": {}})
+
+    def handle_call(self, request, sender, state):
+        match request:
+            case ("begin", label):
+                plan = state["plans"].get(label)
+                behaviour = plan.popleft() if plan else "ok"
+                if behaviour == "hang":
+                    state["hanging"][label] = sender
+                    return NoReply(state)
+                self._note(state, label, behaviour)
+                return Reply(behaviour, state)
+            case ("plan", label, behaviours):
+                state["plans"][label] = deque(behaviours)
+                return Reply(None, state)
+            case ("release", label, behaviour):
+                if label not in state["hanging"]:
+                    return Reply(False, state)
+                self._note(state, label, behaviour)
+                GenServer.reply(state["hanging"].pop(label), behaviour)
+                return Reply(True, state)
+            case ("hanging", label):
+                return Reply(label in state["hanging"], state)
+            case "journal":
+                return Reply(state["journal"], state)
+        return super().handle_call(request, sender, state)
+
+    def _note(self, state, label, behaviour):
+        if behaviour == "ok":
+            state["journal"].append(("started", label))
+        else:
+            state["journal"].append(("refused", label, behaviour))
+
+    def handle_cast(self, request, state):
+        state["journal"].append(request)
+        return NoReply(state)
+
+
+class Player(GenServer):
+    """A child that obeys, on whatever host.
+
+    Calls: `("value",)`, `("reply", value)`, `("wait",)` (never answered), `("return", result)` (returned by
+    the callback as it is), `("args",)`. Casts: `("exit", reason)`, `("raise", text)`, `("stop", reason)`,
+    `("unlink", pid)`, `("set", value)`, `("die", signal)` (the host's OS process).
+    """
+
+    async def init(self, label="player", home=None, *extra, trap=True, stops_in=None, stop_reason=None):
+        """Begin as the script says.
+
+        Args:
+            label: What the journal calls it.
+            home: The host of the script.
+            extra: Anything; `("args",)` shows it.
+            trap: Whether it traps exits, and so runs `terminate`.
+            stops_in: Seconds that `terminate` takes; infinity for never.
+            stop_reason: What `terminate` exits with instead.
+        """
+        target = SCRIPT if home is None else (SCRIPT, home)
+        match await GenServer.call(target, ("begin", label), timeout=30.0):
+            case "ok":
+                pass
+            case "ignore":
+                return Ignore()
+            case ("stop", reason):
+                return Stop(reason)
+            case ("raise", text):
+                raise ValueError(text)
+            case ("exit", reason):
+                raise ExitProcess(reason)
+            case ("return", value):
+                return value
+        if trap:
+            process.trap_exit()
+        return Ok(
+            {
+                "label": label,
+                "script": target,
+                "extra": extra,
+                "stops_in": stops_in,
+                "stop_reason": stop_reason,
+                "value": None,
+            }
+        )
+
+    def handle_call(self, request, sender, state):
+        match request:
+            case ("value",):
+                return Reply(state["value"], state)
+            case ("args",):
+                return Reply(list(state["extra"]), state)
+            case ("wait",):
+                return NoReply(state)
+            case ("reply", value):
+                return Reply(value, state)
+            case ("return", result):
+                return result
+        return super().handle_call(request, sender, state)
+
+    def handle_cast(self, request, state):
+        match request:
+            case ("exit", reason):
+                process.exit(reason)
+            case ("raise", text):
+                raise ValueError(text)
+            case ("stop", reason):
+                return Stop(reason, state)
+            case ("unlink", pid):
+                process.unlink(pid)
+            case ("set", value):
+                state["value"] = value
+            case ("die", signal):
+                os.kill(os.getpid(), signal)
+            case _:
+                return super().handle_cast(request, state)
+        return NoReply(state)
+
+    def handle_info(self, message, state):
+        GenServer.cast(state["script"], ("got", state["label"], message))
+        return NoReply(state)
+
+    async def terminate(self, reason, state):
+        GenServer.cast(state["script"], ("stopped", state["label"], reason))
+        if state["stops_in"] is not None:
+            await process.sleep(state["stops_in"])
+        if state["stop_reason"] is not None:
+            raise ExitProcess(state["stop_reason"])
+
+
+class Records(logging.Handler):
+    """Keeps the log records of this host."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def emit(self, record):
+        """Keep a record."""
+        self.found.append(record)
+
+
+class World:
+    """The test's helper; one for each run of a test.
+
+    Attributes:
+        transport: `memory` or `real`.
+        second: Number of the other app host.
+        elsewhere: Where children live: a host number for `ChildSpec.host`, or `same`.
+        handler: Takes the log records of this host while the test runs.
+    """
+
+    def __init__(self, transport, second):
+        self.transport = transport
+        self.second = second
+        self.elsewhere = "same" if transport == "memory" else int(second)
+        self.handler = Records()
+
+    @property
+    def records(self):
+        """The log records of this host since the test began."""
+        return self.handler.found
+
+    # ------------------------------------------------------------ children
+
+    def start(self, label, *extra, **options):
+        """Return the `Start` of a player."""
+        home = None if self.transport == "memory" else int(process.self().host)
+        target = Player if self.transport == "memory" else "conformance_world:Player"
+        return Start(target, label, home, *extra, **options)
+
+    def child(self, id_, *extra, label=None, options=None, **fields):
+        """Return the spec of a player.
+
+        Args:
+            id_: Its id, and its label unless another is given.
+            extra: More arguments for it.
+            label: What the journal and plans call it.
+            options: `trap`, `stops_in`, `stop_reason`; `name` to register it.
+            fields: Of the `ChildSpec`.
+        """
+        start = self.start(label if label is not None else id_, *extra, **(options or {}))
+        return ChildSpec(id=id_, start=start, **{"host": self.elsewhere, **fields})
+
+    def nested(self, id_, children, *, options=None, **fields):
+        """Return the spec of a supervisor beside its parent; one_for_one, ten restarts unless told."""
+        options = {"strategy": "one_for_one", "max_restarts": 10, **(options or {})}
+        return ChildSpec(id=id_, start=Start(Supervisor, children, **options), **fields)
+
+    async def supervisor(self, children, **options):
+        """Start a supervisor linked to the test; one_for_one with ten restarts in 5 s unless told."""
+        if "flags" in options:
+            return await Supervisor.start_link(children, **options)
+        return await Supervisor.start_link(
+            children, **{"strategy": "one_for_one", "max_restarts": 10, **options}
+        )
+
+    async def pids(self, supervisor):
+        """Return the pids of a supervisor's children by id; the question waits for a restart under way."""
+        return {info.id: info.pid for info in await Supervisor.which_children(supervisor)}
+
+    # ------------------------------------------------------------ the script
+
+    async def plan(self, label, *behaviours):
+        """Say how a label's next starts go; later ones are `ok`.
+
+        A behaviour is `ok`, `ignore`, `hang` (until `release`), `("stop", reason)`, `("raise", text)`,
+        `("exit", reason)` or `("return", value)`.
+        """
+        await GenServer.call(SCRIPT, ("plan", label, list(behaviours)))
+
+    async def release(self, label, behaviour="ok"):
+        """Let a start that hangs go on, as soon as it hangs."""
+        while not await GenServer.call(SCRIPT, ("release", label, behaviour)):
+            await process.sleep(0.005)
+
+    async def hangs(self, label):
+        """Wait until a start hangs."""
+        while not await GenServer.call(SCRIPT, ("hanging", label)):
+            await process.sleep(0.005)
+
+    async def journal(self):
+        """Return what happened so far.
+
+        Entries: `("started", label)`, `("stopped", label, reason)`, `("refused", label, behaviour)`,
+        `("got", label, message)`.
+        """
+        return [tuple(entry) for entry in await GenServer.call(SCRIPT, "journal")]
+
+    # ------------------------------------------------------------ ends
+
+    async def end(self, pid, reason):
+        """Let a player end with a reason (`KILL` kills it) and wait until it has; return the seen reason.
+
+        Its supervisor has the exit signal in its mailbox when this returns, before any later request.
+        """
+        ref = process.monitor(pid)
+        if reason is KILL:
+            process.exit(pid, KILL)
+        else:
+            GenServer.cast(pid, ("exit", reason))
+        return (await self.down(ref)).reason
+
+    async def down(self, ref, within=10.0):
+        """Return the `Down` of a monitor."""
+        message = await process.receive(within, matching=lambda one: getattr(one, "ref", None) == ref)
+        assert isinstance(message, Down), f"no Down within {within} s, but {message!r}"
+        return message
+
+    async def exit_of(self, pid, within=10.0):
+        """Return the reason of a linked process's exit signal."""
+        message = await process.receive(within, matching=lambda one: getattr(one, "pid", None) == pid)
+        assert not isinstance(message, Timeout), f"no exit of {pid} within {within} s"
+        return message.reason
+
+    async def nothing(self, seconds=0.2):
+        """Assert that no message reaches the test for that long."""
+        message = await process.receive(seconds)
+        assert isinstance(message, Timeout), f"unexpected {message!r}"
+
+    async def kill_host(self, signal=9):
+        """Kill the other app host as the system would; it is started anew under another number."""
+        if self.transport == "memory":
+            MEMORY[0].kill_host(self.second, signal)
+        else:
+            GenServer.cast(("stage", self.second), ("die", signal))
+
+    # ------------------------------------------------------------ reports
+
+    def reports(self, kind=None):
+        """Return the supervisor reports logged on this host, of one kind if told."""
+        found = [record.report for record in self.records if hasattr(record, "report")]
+        return [report for report in found if kind is None or report["kind"] == kind]
+
+    def errors(self):
+        """Return the messages of errors logged on this host, without supervisor reports."""
+        return [
+            record.getMessage()
+            for record in self.records
+            if record.levelno >= logging.ERROR and not hasattr(record, "report")
+        ]
