@@ -12,9 +12,9 @@ PY := $(BIN)python
 COVERED := $(BIN)coverage run -m pytest
 JUNIT = --junitxml=build/junit/$@.xml
 # What `make test` runs, fast ones first. CI runs the same through .ci/run.
-STAGES := lint contracts types unit conformance live fault-sample docs examples wheel coverage
+STAGES := lint contracts types unit conformance mutants live fault-sample docs examples wheel coverage
 
-.PHONY: help demo test lint contracts types format unit conformance live fault-sample fault docs docs-serve examples wheel \
+.PHONY: help demo test lint contracts types format unit conformance mutants live fault-sample fault docs docs-serve examples wheel \
 	coverage bench thespian-suite clean setup setup-dev
 
 help: ## List the targets
@@ -57,6 +57,9 @@ unit: setup-dev ## Tests without a broker or real hosts: values, contracts on th
 
 conformance: setup-dev ## The 224 lines of OTP's supervision, in memory and with real hosts; writes the table in docs/
 	@$(COVERED) $(JUNIT) tests/conformance $(ARGS)
+
+mutants: setup-dev ## Break the deciding code, one fault at a time: each must turn its line red (ARGS="48 175")
+	@$(PY) -m tests.mutants $(ARGS)
 
 live: setup-dev ## Tests with real processes and a private RabbitMQ
 	@.ci/with-rabbitmq $(COVERED) $(JUNIT) --ignore=tests/conformance -m "(live or rabbitmq) and not (fault or long or examples)" $(ARGS)

@@ -7,8 +7,10 @@ Where RabbitMQ is not installed, such a test is skipped on a desk and is an erro
 
 from __future__ import annotations
 
+import argparse
 import gc
 import os
+import re
 import secrets
 import select
 import shutil
@@ -32,9 +34,19 @@ OF_THE_SESSION: set[int] = set()
 """Processes that a test starts first and that serve those after it: RabbitMQ."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # Every process started from here on carries this in its environment, wherever it is reparented to.
     os.environ[MARK] = f"{os.getpid()}-{secrets.token_hex(4)}"
+    _select_lines(config.option)
+
+
+def _select_lines(option: argparse.Namespace) -> None:
+    """Let `-m "otp_line(57)"` choose a line's test: pytest itself matches no positional arguments."""
+    if "otp_line(" in option.markexpr:
+        option.keyword = re.sub(
+            r"otp_line\((\d+)\)", lambda found: f"test_line_{int(found[1]):03}", option.markexpr
+        )
+        option.markexpr = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,7 +35,7 @@ from roger_actors.otp import Outside  # noqa: E402
 from roger_actors.transport.memory import MemoryNode, VirtualLoop  # noqa: E402
 from roger_actors.transport.thespian import start_node  # noqa: E402
 
-LIMIT = 50.0
+LIMIT = float(os.environ.get("CONFORMANCE_LIMIT", "50"))
 SETTLE = 5.0
 
 
