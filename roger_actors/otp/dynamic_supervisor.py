@@ -289,7 +289,7 @@ def _adopt(state: State, child: Child, outcome: Outcome) -> None:
 
 
 async def _restart(state: State, pid: Pid, child: Child) -> NoReply[State] | Stop[State]:
-    state.window = state.window.add(current().runtime.loop.time())
+    state.window.add(current().runtime.loop.time())
     if state.window.is_exceeded:
         report.trouble("shutdown", state.name, Fault("reached_max_restart_intensity"), child.spec, pid)
         del state.children[pid]

@@ -468,11 +468,13 @@ def test_the_window_slides_and_counts_whole_seconds_inclusively():
     window = RestartWindow(intensity=1, period=5.0)
 
     for now in (0.9, 5.99, 11.0, 16.2):
-        window = window.add(now)
+        window.add(now)
 
-    assert window.times == (16.0, 11.0)
-    assert RestartWindow(intensity=1, period=5.0, times=(0.0,)).add(5.99).is_exceeded
-    assert not RestartWindow(intensity=1, period=5.0, times=(0.0,)).add(6.0).is_exceeded
+    assert list(window.times) == [11.0, 16.0]
+    for now, exceeded in ((5.99, True), (6.0, False)):
+        window = RestartWindow(intensity=1, period=5.0, times=[0.0])
+        window.add(now)
+        assert window.is_exceeded is exceeded
 
 
 @pytest.mark.otp_line(84)
@@ -546,7 +548,7 @@ async def test_what_is_done_by_hand_never_counts():
         await Supervisor.restart_child(sup, "a")
     await Supervisor.start_child(sup, child("b"))
 
-    assert (await GenServer.get_state(sup)).window.times == ()
+    assert not (await GenServer.get_state(sup)).window.times
 
 
 @pytest.mark.otp_line(92)
@@ -556,7 +558,7 @@ async def test_a_restarted_supervisor_has_an_empty_window():
 
     await end_supervisor("inner")
 
-    assert (await GenServer.get_state("inner")).window.times == ()
+    assert not (await GenServer.get_state("inner")).window.times
 
 
 # ---------------------------------------------------------------- G

@@ -157,11 +157,11 @@ async def exited(state: State, child: Child, reason: Reason) -> NoReply[State] |
     child.pid = None
     if spec.restart == "temporary":
         del state.children[spec.id]
-    others = [
+    others = (
         other.pid is not None
         for other in state.children.values()
         if other.spec.significant and other is not child
-    ]
+    )
     if ends_supervisor(state.flags.auto_shutdown, significant=spec.significant, others_running=others):
         return Stop(SHUTDOWN, state)
     return NoReply(state)
@@ -171,14 +171,14 @@ async def restart(state: State, child: Child) -> NoReply[State] | Stop[State]:
     """Restart a child with its group, or give up."""
     spec = child.spec
     process = current()
-    state.window = state.window.add(process.runtime.loop.time())
+    state.window.add(process.runtime.loop.time())
     if state.window.is_exceeded:
         report.trouble("shutdown", state.name, Fault("reached_max_restart_intensity"), spec, child.pid)
         child.pid = None
         return Stop(SHUTDOWN, state)
     child.pid = None
     child.restarts += 1
-    group = group_of(state.flags.strategy, list(state.children), spec.id)
+    group = group_of(state.flags.strategy, state.children, spec.id)
     await stop_all(state, [child_id for child_id in group if child_id != spec.id])
     failed = await start_all(state, [child_id for child_id in group if child_id in state.children])
     if failed is not None:

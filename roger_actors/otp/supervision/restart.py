@@ -6,7 +6,8 @@ Source: OTP `supervisor`: restart strategies, restart intensity, automatic shutd
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Reversible, Sequence
 from typing import Any, Final, Literal
 
 import attrs
@@ -55,27 +56,30 @@ def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | N
     return None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class RestartWindow:
     """A sliding count of recent restarts, shared by all children of a supervisor.
 
     As in OTP, a restart counts while `now <= its time + period`, in whole seconds when the period is.
+    Each restart enters once and leaves once, so a window of many costs no more than one of few.
 
     Attributes:
         intensity: Restarts tolerated inside the window.
         period: Width of the window in seconds.
-        times: Moments of the restarts inside the window, newest first, on the monotonic clock.
+        times: Moments of the restarts inside the window, oldest first, on the monotonic clock.
     """
 
     intensity: int
     period: float
-    times: tuple[float, ...] = ()
+    times: deque[float] = attrs.field(factory=deque, converter=deque)
 
-    def add(self, now: float) -> RestartWindow:
-        """Return the window with one more restart and without those that slid out of it."""
+    def add(self, now: float) -> None:
+        """Count one more restart and forget those that slid out of the window."""
         moment = float(math.floor(now)) if float(self.period).is_integer() else now
-        kept = tuple(time for time in self.times if moment <= time + self.period)
-        return attrs.evolve(self, times=(moment, *kept))
+        times = self.times
+        times.append(moment)
+        while moment > times[0] + self.period:
+            times.popleft()
 
     @property
     def is_exceeded(self) -> bool:
@@ -95,13 +99,18 @@ def is_reported(restart: str, reason: Reason) -> bool:
     return restart == "permanent" or not is_clean(reason)
 
 
-def group_of(strategy: str, order: Sequence[Any], failed: Any) -> list[Any]:
+def group_of(strategy: str, order: Reversible[Any], failed: Any) -> list[Any]:
     """Return the ids that go down and come up with a failed child, in start order, itself included."""
     if strategy == "one_for_one":
         return [failed]
     if strategy == "one_for_all":
         return list(order)
-    return list(order[list(order).index(failed) :])
+    rest = []
+    for child in reversed(order):
+        rest.append(child)
+        if child == failed:
+            break
+    return rest[::-1]
 
 
 def ends_supervisor(auto_shutdown: str, *, significant: bool, others_running: Iterable[bool]) -> bool:

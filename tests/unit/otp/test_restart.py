@@ -18,7 +18,7 @@ def test_the_window_agrees_with_a_count_by_hand(times, intensity, period):
     whole = float(period).is_integer()
 
     for number, now in enumerate(times):
-        window = window.add(now)
+        window.add(now)
 
         moment = math.floor(now) if whole else now
         earlier = [math.floor(time) if whole else time for time in times[: number + 1]]
