@@ -6,7 +6,7 @@ Source: OTP `supervisor`, child specifications; Elixir `Supervisor.child_spec/2`
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 import attrs
@@ -156,21 +156,24 @@ class ChildCount(NamedTuple):
 
 
 def fault_of(spec: Any, *, auto_shutdown: str | None = None) -> Fault | None:
-    """Return what is wrong with a spec, as OTP names it, or None.
+    """Return the first thing that is wrong with a spec, as OTP names it, or None; see `faults_of`."""
+    return next(faults_of(spec, auto_shutdown=auto_shutdown), None)
+
+
+def faults_of(spec: Any, *, auto_shutdown: str | None = None) -> Iterator[Fault]:
+    """Give everything that is wrong with a spec, in the order in which OTP asks.
 
     Args:
         spec: Should be a `ChildSpec`.
         auto_shutdown: The supervisor's, to see that a significant child can mean something; None to not ask.
     """
     if not isinstance(spec, ChildSpec):
-        return Fault("invalid_child_spec", repr(spec)[:500])
-    for kind, value, valid in _checks(spec):
-        if not valid:
-            return Fault(kind, value, spec.id)
-    if spec.significant and (spec.restart == "permanent" or auto_shutdown == "never"):
+        yield Fault("invalid_child_spec", repr(spec)[:500])
+        return
+    yield from (Fault(kind, value, spec.id) for kind, value, valid in _checks(spec) if not valid)
+    if spec.significant is True and (spec.restart == "permanent" or auto_shutdown == "never"):
         other = spec.restart if spec.restart == "permanent" else "auto_shutdown never"
-        return Fault("bad_combination", ("significant", other), spec.id)
-    return None
+        yield Fault("bad_combination", ("significant", other), spec.id)
 
 
 def _checks(spec: ChildSpec) -> Iterable[tuple[str, Any, bool]]:
@@ -192,14 +195,14 @@ def _is_start(value: object) -> bool:
 def _is_shutdown(value: object) -> bool:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value >= 0
-    return value is None or value in {"brutal_kill", "infinity"}
+    return value is None or value in ("brutal_kill", "infinity")
 
 
 def _is_host(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
 
 
-_FIELDS: Final = {
+FAULTY_FIELDS: Final = {
     "missing_id": ("id", "an id that is not None"),
     "invalid_id": ("id", "a hashable id"),
     "missing_start": ("start", "a Start"),
@@ -213,11 +216,12 @@ _FIELDS: Final = {
     "duplicate_child_name": ("id", "an id that no other child has"),
     "bad_combination": ("significant", "a transient or temporary child of a supervisor with auto_shutdown"),
 }
+"""For each kind of fault, which field is wrong, and what is expected of it."""
 
 
 def error_of(fault: Fault) -> InvalidChildSpec:
     """Return a fault as the error that a caller gets."""
-    field, expected = _FIELDS[fault.kind]
+    field, expected = FAULTY_FIELDS[fault.kind]
     return InvalidChildSpec(
         child=fault.child, field=field, value=fault.detail, expected=expected, kind=fault.kind
     )

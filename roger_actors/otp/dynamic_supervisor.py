@@ -6,7 +6,7 @@ Source: Elixir `DynamicSupervisor`; Erlang's `simple_one_for_one` is its ancesto
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, ClassVar, Final
 
 from roger_actors.errors import NoProcess, TooManyChildren
@@ -34,7 +34,7 @@ from roger_actors.otp.supervision.restart import (
     RestartWindow,
     Strategy,
     SupervisorFlags,
-    flags_fault,
+    flags_faults,
     is_reported,
     is_restarted,
     is_shutdown_error,
@@ -173,21 +173,12 @@ class DynamicSupervisor(GenServer[State]):
         self, flags: SupervisorFlags, max_children: int | None, extra_arguments: tuple[Any, ...]
     ) -> Ok[State] | Stop[State]:
         """Check the options."""
-        wrong = flags_fault(flags, ("one_for_one",))
-        if (
-            wrong is None
-            and max_children is not None
-            and (max_children.__class__ is not int or max_children < 0)
-        ):
-            wrong = Fault("invalid_max_children", max_children)
-        extra: Any = extra_arguments
-        if wrong is None and extra.__class__ not in {tuple, list}:
-            wrong = Fault("invalid_extra_arguments", repr(extra)[:500])
+        wrong = next(option_faults(flags, max_children, extra_arguments), None)
         if wrong is not None:
             return Stop(Fault("supervisor_data", wrong))
         process = current()
         name = process.names[0] if process.names else str(process.pid)
-        return Ok(State(name, flags, max_children, tuple(extra)))
+        return Ok(State(name, flags, max_children, tuple(extra_arguments)))
 
     async def handle_call(self, request: Any, sender: From, state: State) -> Reply[State]:
         """Answer the client functions."""
@@ -228,6 +219,15 @@ class DynamicSupervisor(GenServer[State]):
     def children_of(self, state: State) -> list[tuple[ChildInfo, int]]:
         """Return children and their restarts for a walk of the tree."""
         return [(child.info(child.spec.id), child.restarts) for child in state.children.values()]
+
+
+def option_faults(flags: SupervisorFlags, max_children: Any, extra_arguments: Any) -> Iterator[Fault]:
+    """Give everything that is wrong with the options of a dynamic supervisor, as OTP names it."""
+    yield from flags_faults(flags, ("one_for_one",))
+    if max_children is not None and (max_children.__class__ is not int or max_children < 0):
+        yield Fault("invalid_max_children", max_children)
+    if extra_arguments.__class__ not in {tuple, list}:
+        yield Fault("invalid_extra_arguments", repr(extra_arguments)[:500])
 
 
 def _temporary(server: type[GenServer[Any]]) -> ChildSpec:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Reversible, Sequence
+from collections.abc import Iterable, Iterator, Reversible, Sequence
 from typing import Any, Final, Literal
 
 import attrs
@@ -39,21 +39,26 @@ class SupervisorFlags:
     auto_shutdown: AutoShutdown = "never"
 
 
-def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | None:  # noqa: PLR0911 - a table of cases
-    """Return what is wrong with supervisor flags, as OTP names it, or None."""
+def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | None:
+    """Return the first thing that is wrong with supervisor flags, as OTP names it, or None."""
+    return next(flags_faults(flags, strategies), None)
+
+
+def flags_faults(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Iterator[Fault]:
+    """Give everything that is wrong with supervisor flags, in the order in which OTP asks."""
     if not isinstance(flags, SupervisorFlags):
-        return Fault("invalid_type", repr(flags)[:500])
+        yield Fault("invalid_type", repr(flags)[:500])
+        return
     if flags.strategy not in strategies:
-        return Fault("invalid_strategy", flags.strategy)
+        yield Fault("invalid_strategy", flags.strategy)
     intensity: Any = flags.intensity
     if intensity.__class__ is not int or intensity < 0:
-        return Fault("invalid_intensity", flags.intensity)
+        yield Fault("invalid_intensity", flags.intensity)
     period: Any = flags.period
     if isinstance(period, bool) or not isinstance(period, int | float) or not 0 < period < math.inf:
-        return Fault("invalid_period", flags.period)
+        yield Fault("invalid_period", flags.period)
     if flags.auto_shutdown not in AUTO_SHUTDOWNS:
-        return Fault("invalid_auto_shutdown", flags.auto_shutdown)
-    return None
+        yield Fault("invalid_auto_shutdown", flags.auto_shutdown)
 
 
 @attrs.define(kw_only=True)
