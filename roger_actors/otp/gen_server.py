@@ -311,8 +311,9 @@ async def _start(
     process = _launch(runtime, cls(), given, name, parent)
     if process.phase is STARTING:
         await _wait_for_start(runtime, process, timeout)
-        if parent is not None and not process.alive:
-            _drop_exit(parent, process.pid)
+        # Only if it was ended before it began: an end after that is for the parent to be told.
+        if parent is not None and process.phase is STARTING:
+            drop_exit(parent, process.pid)
     return _outcome(process)
 
 
@@ -336,7 +337,7 @@ def _resolve(began: asyncio.Future[None]) -> None:
         began.set_result(None)
 
 
-def _drop_exit(parent: Process, child: Pid) -> None:
+def drop_exit(parent: Process, child: Pid) -> None:
     """Take the exit of a child that never began out of its starter's mailbox: the result tells."""
     for message in list(parent.mailbox or ()):
         if message.__class__ is Exit and message.pid == child and parent.mailbox is not None:

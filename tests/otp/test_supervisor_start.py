@@ -457,3 +457,23 @@ async def test_a_start_function_may_use_asyncio(journal):
     await start([ChildSpec(id="a", start=Start(starts))])
 
     assert journal == [("started", "late")]
+
+
+class OnlyJustBegun(Puppet):
+    """Begins in a task; its first message is there and is handled before whoever started it runs again."""
+
+    async def init(self, *args, **options):
+        await process.sleep(0.1)
+        begun = super().init(*args, **options)
+        Puppet.cast(process.self(), ("exit", "crash"))
+        process.send(process.spawn(process.receive), "so that processes run first")
+        return begun
+
+
+async def test_a_child_that_ends_before_its_supervisor_knows_that_it_began_is_restarted(journal):
+    crashes = ChildSpec(id="a", start=Start(OnlyJustBegun, "a", journal))
+
+    sup = await start([crashes], max_restarts=2)
+
+    assert (await process.receive()).pid == sup
+    assert [entry[0] for entry in journal].count("started") == 3

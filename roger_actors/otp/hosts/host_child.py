@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from roger_actors.errors import StartFailed
 from roger_actors.otp.child_spec import ChildSpec, Restart, ShutdownLimit, Start
+from roger_actors.otp.gen_server import drop_exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
 from roger_actors.otp.reason import TIMEOUT, Reason
 from roger_actors.otp.runtime import Runtime
-from roger_actors.otp.supervision.children import take_exit
 from roger_actors.transport import HostId
 
 
@@ -53,7 +53,7 @@ async def start_host(role: str, args: bytes | Callable[[], bytes] = b"", timeout
     if failure is None:
         return pid
     runtime.unlink(process, pid)
-    take_exit(process, pid)
+    drop_exit(process, pid)
     if failure is TIMEOUT:
         runtime.endpoint.kill_host(host)
     raise StartFailed(what=f"host {host} of role {role}", reason=failure)
