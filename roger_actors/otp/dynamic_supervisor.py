@@ -5,7 +5,6 @@ Source: Elixir `DynamicSupervisor`; Erlang's `simple_one_for_one` is its ancesto
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, ClassVar, Final
 
@@ -29,7 +28,7 @@ from roger_actors.otp.runtime import Target
 from roger_actors.otp.serving import ServerProcess
 from roger_actors.otp.supervision import report
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
-from roger_actors.otp.supervision.children import IGNORED, REFUSED, Outcome, start_one, stop_one
+from roger_actors.otp.supervision.children import IGNORED, REFUSED, Ends, Outcome, start_one, stop_together
 from roger_actors.otp.supervision.restart import (
     RestartWindow,
     Strategy,
@@ -210,7 +209,9 @@ class DynamicSupervisor(GenServer[State]):
 
     async def terminate(self, reason: Reason, state: State) -> None:
         """Stop all children at the same time, each under its own limit."""
-        await _stop_all(state)
+        running = [(pid, child.spec) for pid, child in state.children.items() if child.is_running]
+        state.children.clear()
+        await _stop(state, running)
 
     def format_status(self, state: State) -> Any:
         """Show how many children there are."""
@@ -249,22 +250,12 @@ async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | No
     return answer
 
 
-async def _stop_all(state: State) -> None:
-    """Stop all children in parallel: those that obey at once need no task."""
-    process = current()
-    slow = []
-    for pid, child in list(state.children.items()):
-        if child.pid.__class__ is Pid:
-            slow.append(process.runtime.loop.create_task(_stop(state, pid, child.spec)))
-    state.children.clear()
-    if slow:
-        await asyncio.wait(slow)
-
-
-async def _stop(state: State, pid: Pid, spec: ChildSpec) -> None:
-    reason = await stop_one(pid, spec.shutdown)
-    if is_shutdown_error(reason, restart=spec.restart, brutal=spec.shutdown == "brutal_kill"):
-        report.trouble("shutdown_error", state.name, reason, spec, pid)
+async def _stop(state: State, children: list[tuple[Pid, ChildSpec]]) -> None:
+    """Stop children at the same time, each under its own limit."""
+    reasons = await stop_together([(pid, spec.shutdown) for pid, spec in children], Ends(current()))
+    for (pid, spec), reason in zip(children, reasons, strict=True):
+        if is_shutdown_error(reason, restart=spec.restart, brutal=spec.shutdown == "brutal_kill"):
+            report.trouble("shutdown_error", state.name, reason, spec, pid)
 
 
 async def _start_child(state: State, spec: ChildSpec) -> Any:
@@ -316,7 +307,7 @@ async def _terminate_child(state: State, pid: Any) -> Any:
         return Refusal("ChildNotFound", {"child": pid})
     del state.children[pid]
     if child.pid is not RESTARTING:
-        await _stop(state, pid, child.spec)
+        await _stop(state, [(pid, child.spec)])
     return None
 
 

@@ -20,7 +20,15 @@ from roger_actors.otp.process import current
 from roger_actors.otp.reason import SHUTDOWN, Fault, Reason
 from roger_actors.otp.result import NoReply, Stop
 from roger_actors.otp.supervision import report
-from roger_actors.otp.supervision.children import IGNORED, REFUSED, STARTED, Outcome, start_one, stop_one
+from roger_actors.otp.supervision.children import (
+    IGNORED,
+    REFUSED,
+    STARTED,
+    Ends,
+    Outcome,
+    start_one,
+    stop_one,
+)
 from roger_actors.otp.supervision.restart import (
     RestartWindow,
     SupervisorFlags,
@@ -125,21 +133,22 @@ def forgetful(spec: ChildSpec) -> ChildSpec:
 
 async def stop_all(state: State, ids: list[Any]) -> None:
     """Stop children in reverse order, each gone before the next is asked; temporary ones are forgotten."""
+    ends = Ends(current())
     for child_id in reversed(ids):
         child = state.children[child_id]
-        await _stop(state, child)
+        await _stop(state, child, ends)
         if child.spec.restart == "temporary":
             del state.children[child_id]
 
 
-async def _stop(state: State, child: Child) -> None:
+async def _stop(state: State, child: Child, ends: Ends) -> None:
     pid = child.pid
     child.pid = None
     if pid.__class__ is not Pid:
         return
     state.ids.pop(pid, None)
     spec = child.spec
-    reason = await stop_one(pid, spec.shutdown)
+    reason = await stop_one(pid, spec.shutdown, ends)
     if is_shutdown_error(reason, restart=spec.restart, brutal=spec.shutdown == "brutal_kill"):
         report.trouble("shutdown_error", state.name, reason, spec, pid)
 

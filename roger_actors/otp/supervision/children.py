@@ -7,18 +7,18 @@ child that removed its link cannot hang its supervisor.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
-from roger_actors.errors import CallTimeout, NameTaken, StartFailed
+from roger_actors.errors import NameTaken, StartFailed
 from roger_actors.otp.child_spec import ChildSpec, ShutdownLimit, Start
 from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
 from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, Fault, Reason, of_exception
 from roger_actors.otp.result import Ignore
-from roger_actors.otp.runtime import Process
+from roger_actors.otp.runtime import Pending, Process
 
 STARTED: Final = "started"
 IGNORED: Final = "ignored"
@@ -96,59 +96,88 @@ def _read(result: Any, start: Start) -> Outcome:
     return Outcome(REFUSED, reason=Fault("bad_return", f"{start.name} returned {result!r:.500}"))
 
 
-async def stop_one(pid: Pid, shutdown: ShutdownLimit | None) -> Reason:
+class Ends:
+    """The ends that a supervisor has been told of and has not looked at: each is read once.
+
+    They stay in its mailbox, and mean nothing to it once their children are stopped.
+
+    Args:
+        supervisor: Whose mailbox.
+    """
+
+    __slots__ = ("_last", "_reasons", "_supervisor")
+
+    def __init__(self, supervisor: Process) -> None:
+        self._supervisor = supervisor
+        self._reasons: dict[Pid, Reason] = {}
+        self._last: Any = None
+
+    def reason(self, pid: Pid) -> Reason:
+        """Return what a child that is gone ended with; `NOPROC` if nobody told."""
+        if pid not in self._reasons:
+            self._read()
+        return self._reasons.get(pid, NOPROC)
+
+    def _read(self) -> None:
+        mailbox = self._supervisor.mailbox
+        if not mailbox:
+            return
+        for message in reversed(mailbox):
+            if message is self._last:
+                break
+            if message.__class__ is Exit:
+                self._reasons.setdefault(message.pid, message.reason)
+        self._last = mailbox[-1]
+
+
+async def stop_one(pid: Pid, shutdown: ShutdownLimit | None, ends: Ends) -> Reason:
     """Stop a child and wait until it is gone.
 
     Returns:
         The reason it really ended with.
     """
+    (reason,) = await stop_together([(pid, shutdown)], ends)
+    return reason
+
+
+async def stop_together(children: Sequence[tuple[Pid, ShutdownLimit | None]], ends: Ends) -> list[Reason]:
+    """Stop children at the same time, each under its own limit, and wait until all are gone.
+
+    Returns:
+        The reasons they really ended with.
+    """
+    runtime = current().runtime
+    asked = [_ask_to_end(pid, shutdown) for pid, shutdown in children]
+    reasons = []
+    try:
+        for pending in asked:
+            assert pending.future is not None
+            reason = await pending.future
+            reasons.append(ends.reason(pending.name) if reason is NOPROC else reason)
+    finally:
+        for pending in asked:
+            runtime.forget(pending)
+    return reasons
+
+
+def _ask_to_end(pid: Pid, shutdown: ShutdownLimit | None) -> Pending:
+    """Tell a child to end, and kill it when its time is over; the future becomes its reason."""
     process = current()
     runtime = process.runtime
     pending = runtime.wait_for_end(pid)
-    future = pending.future
-    assert future is not None
     runtime.unlink(process, pid)
-    early = take_exit(process, pid)
-    me = process.pid
-    try:
-        if future.done():
-            return early.reason if early is not None and future.result() is NOPROC else future.result()
-        if shutdown == "brutal_kill":
-            runtime.exit(me, pid, KILL)
-            return await future
-        if shutdown != "infinity":
-            pending.timer = runtime.timers.start(float(shutdown or 0), _too_late, future)
-        runtime.exit(me, pid, SHUTDOWN)
-        try:
-            return await future
-        except CallTimeout:
-            pass
-    finally:
-        runtime.forget(pending)
-    return await _kill(pid)
+    assert pending.future is not None
+    if pending.future.done():
+        return pending
+    if shutdown == "brutal_kill":
+        runtime.exit(process.pid, pid, KILL)
+        return pending
+    if shutdown != "infinity":
+        pending.timer = runtime.timers.start(float(shutdown or 0), _too_late, (process, pid))
+    runtime.exit(process.pid, pid, SHUTDOWN)
+    return pending
 
 
-async def _kill(pid: Pid) -> Reason:
-    process = current()
-    ended = process.runtime.wait_for_end(pid)
-    assert ended.future is not None
-    process.runtime.exit(process.pid, pid, KILL)
-    try:
-        return await ended.future
-    finally:
-        process.runtime.forget(ended)
-
-
-def _too_late(future: Any) -> None:
-    if not future.done():
-        future.set_exception(CallTimeout(process="child", seconds=0))
-
-
-def take_exit(process: Process, pid: Pid) -> Exit | None:
-    """Take a child's exit out of its supervisor's mailbox, if it is there already."""
-    for message in list(process.mailbox or ()):
-        if message.__class__ is Exit and message.pid == pid and process.mailbox is not None:
-            process.mailbox.remove(message)
-            found: Exit = message
-            return found
-    return None
+def _too_late(child: tuple[Process, Pid]) -> None:
+    supervisor, pid = child
+    supervisor.runtime.exit(supervisor.pid, pid, KILL)
