@@ -19,6 +19,7 @@ RogerActorsError
 │   ├── ChildRunning
 │   ├── ChildRestarting
 │   ├── ChildNotFound
+│   ├── SimpleOneForOne                    its children are known by pid, not by id
 │   └── TooManyChildren
 ├── TransportError
 │   ├── TransportDown                      the node is not there, or has ended
@@ -182,6 +183,12 @@ class ChildNotFound(SupervisionError):
     """The supervisor knows no such child. Data: `child`."""
 
     template = "no child {child!r}"
+
+
+class SimpleOneForOne(SupervisionError):
+    """A `simple_one_for_one` supervisor was asked for a child by id, or for what needs one. Data: `child`."""
+
+    template = "{child!r}: children of a simple_one_for_one supervisor have no ids; terminate them by pid"
 
 
 class TooManyChildren(SupervisionError):

@@ -22,45 +22,30 @@ from roger_actors.otp.gen_server import GenServer, refused, start_under
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
-from roger_actors.otp.reason import SHUTDOWN, Fault, Reason
+from roger_actors.otp.reason import Fault, Reason
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.serving import ServerProcess
-from roger_actors.otp.supervision import report
+from roger_actors.otp.supervision import dynamic
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
-from roger_actors.otp.supervision.children import IGNORED, REFUSED, Ends, Outcome, start_one, stop_together
-from roger_actors.otp.supervision.restart import (
-    RestartWindow,
-    Strategy,
-    SupervisorFlags,
-    flags_faults,
-    is_reported,
-    is_restarted,
-    is_shutdown_error,
-)
+from roger_actors.otp.supervision.children import IGNORED, REFUSED, start_one
+from roger_actors.otp.supervision.restart import Strategy, SupervisorFlags, flags_faults
 
 
-class State:
+class State(dynamic.State):
     """What a dynamic supervisor holds; only its own process touches it.
 
     Attributes:
-        name: What reports call it.
         max_children: How many it may have, None for no limit.
-        extra: Arguments put before each child's own.
-        children: By pid; a restarting child by its last pid.
-        window: Recent restarts.
     """
 
-    __slots__ = ("children", "extra", "max_children", "name", "window")
+    __slots__ = ("max_children",)
 
     def __init__(
         self, name: str, flags: SupervisorFlags, max_children: int | None, extra: tuple[Any, ...]
     ) -> None:
-        self.name = name
+        super().__init__(name, flags, extra)
         self.max_children = max_children
-        self.extra = extra
-        self.children: dict[Pid, Child] = {}
-        self.window = RestartWindow(intensity=flags.intensity, period=flags.period)
 
 
 class DynamicSupervisor(GenServer[State]):
@@ -142,9 +127,7 @@ class DynamicSupervisor(GenServer[State]):
         if state.max_children is not None and len(state.children) >= state.max_children:
             raise TooManyChildren(limit=state.max_children)
         pid = start_under(process, server(), (*state.extra, *args))
-        child = Child(_temporary(server))
-        child.pid = pid
-        state.children[pid] = child
+        dynamic.adopt(state, Child(_temporary(server)), pid)
         return pid
 
     @staticmethod
@@ -186,32 +169,19 @@ class DynamicSupervisor(GenServer[State]):
     async def handle_cast(self, request: Any, state: State) -> NoReply[State] | Stop[State]:
         """Try a failed restart again, if it is still wanted."""
         if request.__class__ is tuple and request[0] == TRY_AGAIN:
-            child = state.children.get(request[1])
-            if child is not None and child.pid is RESTARTING:
-                return await _restart(state, request[1], child)
+            return await dynamic.try_again(state, request[1])
         return NoReply(state)
 
     async def handle_info(self, message: Any, state: State) -> NoReply[State] | Stop[State]:
         """Answer a child's exit; others' exits are ignored, other messages logged."""
-        if message.__class__ is not Exit:
-            super().handle_info(message, state)
-            return NoReply(state)
-        child = state.children.get(message.pid)
-        if child is None or child.pid is RESTARTING:
-            return NoReply(state)
-        spec = child.spec
-        if is_reported(spec.restart, message.reason):
-            report.trouble("child_terminated", state.name, message.reason, spec, message.pid)
-        if is_restarted(spec.restart, message.reason):
-            return await _restart(state, message.pid, child)
-        del state.children[message.pid]
+        if message.__class__ is Exit:
+            return await dynamic.exited(state, message)
+        super().handle_info(message, state)
         return NoReply(state)
 
     async def terminate(self, reason: Reason, state: State) -> None:
         """Stop all children at the same time, each under its own limit."""
-        running = [(pid, child.spec) for pid, child in state.children.items() if child.is_running]
-        state.children.clear()
-        await _stop(state, running)
+        await dynamic.stop_reporting_each(state, list(state.children))
 
     def format_status(self, state: State) -> Any:
         """Show how many children there are."""
@@ -250,74 +220,30 @@ async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | No
     return answer
 
 
-async def _stop(state: State, children: list[tuple[Pid, ChildSpec]]) -> None:
-    """Stop children at the same time, each under its own limit."""
-    reasons = await stop_together([(pid, spec.shutdown) for pid, spec in children], Ends(current()))
-    for (pid, spec), reason in zip(children, reasons, strict=True):
-        if is_shutdown_error(reason, restart=spec.restart, brutal=spec.shutdown == "brutal_kill"):
-            report.trouble("shutdown_error", state.name, reason, spec, pid)
-
-
 async def _start_child(state: State, spec: ChildSpec) -> Any:
     if state.max_children is not None and len(state.children) >= state.max_children:
         return Refusal("TooManyChildren", {"limit": state.max_children})
     spec = spec.normalised()
     outcome = await start_one(spec, state.extra)
     if outcome.kind is REFUSED:
-        report.trouble("start_error", state.name, outcome.reason, spec, None)
-        return start_refused(spec.id, outcome.reason)
+        return start_refused(spec.start.name, outcome.reason)
     if outcome.kind is not IGNORED:
-        _adopt(state, Child(spec), outcome)
-    return outcome.answer()
-
-
-def _adopt(state: State, child: Child, outcome: Outcome) -> None:
-    assert outcome.pid is not None
-    if child.spec.restart == "temporary":
-        child.spec = forgetful(child.spec)
-    child.pid = outcome.pid
-    state.children[outcome.pid] = child
-
-
-async def _restart(state: State, pid: Pid, child: Child) -> NoReply[State] | Stop[State]:
-    state.window.add(current().runtime.loop.time())
-    if state.window.is_exceeded:
-        report.trouble("shutdown", state.name, Fault("reached_max_restart_intensity"), child.spec, pid)
-        del state.children[pid]
-        return Stop(SHUTDOWN, state)
-    child.restarts += 1
-    outcome = await start_one(child.spec, state.extra)
-    if outcome.kind is REFUSED:
-        report.trouble("start_error", state.name, outcome.reason, child.spec, pid)
-        child.pid = RESTARTING
-        # Through the mailbox, so that other requests, a shutdown above all, come in between.
-        GenServer.cast(current().pid, (TRY_AGAIN, pid))
-        return NoReply(state)
-    del state.children[pid]
-    if outcome.kind is not IGNORED:
-        _adopt(state, child, outcome)
         assert outcome.pid is not None
-        report.progress(state.name, outcome.pid, child.spec)
-    return NoReply(state)
+        dynamic.adopt(state, Child(forgetful(spec) if spec.restart == "temporary" else spec), outcome.pid)
+    return outcome.answer()
 
 
 async def _terminate_child(state: State, pid: Any) -> Any:
     child = state.children.get(pid) if pid.__class__ is Pid else None
     if child is None or (child.pid is not RESTARTING and _is_gone(pid)):
         return Refusal("ChildNotFound", {"child": pid})
-    del state.children[pid]
-    if child.pid is not RESTARTING:
-        await _stop(state, [(pid, child.spec)])
+    await dynamic.stop_reporting_each(state, [pid])
     return None
 
 
 def _is_gone(pid: Pid) -> bool:
     runtime = current().runtime
     return runtime.is_here(pid) and runtime.find(pid) is None
-
-
-async def _which_children(state: State) -> Any:
-    return [tuple(child.info(None)) for child in state.children.values()]
 
 
 async def _count_children(state: State) -> Any:
@@ -330,6 +256,6 @@ async def _count_children(state: State) -> Any:
 _CALLS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
     "start_child": _start_child,
     "terminate_child": _terminate_child,
-    "which_children": _which_children,
+    "which_children": dynamic.which_children,
     "count_children": _count_children,
 }

@@ -18,18 +18,17 @@ from roger_actors.otp.child_spec import (
     ChildInfo,
     ChildSpec,
     check_specs,
-    first_fault,
 )
 from roger_actors.otp.gen_server import GenServer, refused
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
-from roger_actors.otp.reason import Fault, Reason, Shutdown
+from roger_actors.otp.reason import Fault, Reason
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
-from roger_actors.otp.supervision import acting
-from roger_actors.otp.supervision.acting import Child, State
+from roger_actors.otp.supervision import acting, dynamic, simple_one_for_one
 from roger_actors.otp.supervision.restart import (
+    SIMPLE,
     AutoShutdown,
     Strategy,
     SupervisorFlags,
@@ -41,8 +40,16 @@ Children = Sequence[ChildSpec] | Callable[[], Any]
 specs)` or `Ignore()`."""
 
 
-class Supervisor(GenServer[State]):
-    """The behaviour; used as it is, not subclassed."""
+Either = acting.State | simple_one_for_one.State
+"""A supervisor of children with ids, or of many children of one spec."""
+
+
+class Supervisor(GenServer[Either]):
+    """The behaviour; used as it is, not subclassed.
+
+    With `SupervisorFlags` its answers are Erlang's, with options Elixir's. Under the strategy
+    `simple_one_for_one` there is exactly one spec, no child runs at first, and children are known by pid.
+    """
 
     trap_exit: ClassVar[bool] = True
     eager: ClassVar[bool] = True
@@ -90,8 +97,16 @@ class Supervisor(GenServer[State]):
         return await super().start_link(children, flags, name=name)
 
     @staticmethod
-    async def start_child(supervisor: Target, spec: ChildSpec, timeout: float | None = None) -> Any:
+    async def start_child(
+        supervisor: Target, spec: ChildSpec | Sequence[Any], timeout: float | None = None
+    ) -> Any:
         """Add a child after all others and start it.
+
+        Args:
+            supervisor: Which.
+            spec: The child's spec; under `simple_one_for_one` arguments after the spec's own, kept for
+                restarts unless the child is temporary.
+            timeout: Seconds, None for no limit.
 
         Returns:
             Its pid; `(pid, extra)` if its start said more; None if it was ignored (its spec is kept
@@ -109,7 +124,8 @@ class Supervisor(GenServer[State]):
         """Stop a child; fine if it is stopped already. A temporary child's spec is gone with it.
 
         Raises:
-            ChildNotFound: No child has that id.
+            ChildNotFound: No child has that id; under `simple_one_for_one`: the pid is alive and no child.
+            SimpleOneForOne: Under that strategy `child` must be a pid.
         """
         await _ask(supervisor, ("terminate_child", child), timeout)
 
@@ -119,6 +135,7 @@ class Supervisor(GenServer[State]):
 
         Raises:
             ChildRunning, ChildRestarting, ChildNotFound: It is not a stopped child.
+            SimpleOneForOne: Under that strategy no child is kept stopped.
             StartFailed: It did not start; its spec is kept.
         """
         return await _ask(supervisor, ("restart_child", child), timeout)
@@ -129,12 +146,13 @@ class Supervisor(GenServer[State]):
 
         Raises:
             ChildRunning, ChildRestarting, ChildNotFound: It is not a stopped child.
+            SimpleOneForOne: Under that strategy no child is kept stopped.
         """
         await _ask(supervisor, ("delete_child", child), timeout)
 
     @staticmethod
     async def which_children(supervisor: Target, timeout: float | None = None) -> list[ChildInfo]:
-        """Return the children, newest first."""
+        """Return the children, newest first; under `simple_one_for_one` in no order and without ids."""
         children: list[ChildInfo] = [
             ChildInfo(*info) for info in await _ask(supervisor, ("which_children",), timeout)
         ]
@@ -145,13 +163,14 @@ class Supervisor(GenServer[State]):
         """Return one child.
 
         Raises:
-            ChildNotFound: No child has that id.
+            ChildNotFound: No child has that id, or that pid under `simple_one_for_one`.
+            SimpleOneForOne: Under that strategy `child` must be a pid.
         """
         return ChildInfo(*await _ask(supervisor, ("which_child", child), timeout))
 
     @staticmethod
     async def count_children(supervisor: Target, timeout: float | None = None) -> ChildCount:
-        """Count the children."""
+        """Count the children; under `simple_one_for_one` there is always one spec."""
         return ChildCount(*await _ask(supervisor, ("count_children",), timeout))
 
     @staticmethod
@@ -159,7 +178,7 @@ class Supervisor(GenServer[State]):
         """Return a child's normalised spec; for supervisors on this host.
 
         Raises:
-            ChildNotFound: No child has that id.
+            ChildNotFound: No child has that id, or that pid under `simple_one_for_one`.
         """
         spec: ChildSpec = await _ask(supervisor, ("get_childspec", child), timeout)
         return spec
@@ -176,7 +195,7 @@ class Supervisor(GenServer[State]):
 
     # ---------------------------------------------------------------- callbacks
 
-    async def init(self, children: Children, flags: SupervisorFlags) -> Ok[State] | Ignore | Stop[State]:  # noqa: C901, PLR0911 - a table of refusals
+    async def init(self, children: Children, flags: SupervisorFlags) -> Ok[Any] | Ignore | Stop[Any]:
         """Check everything, then start the children in order; roll back if one fails."""
         if callable(children):
             made = children()
@@ -190,54 +209,57 @@ class Supervisor(GenServer[State]):
         wrong = flags_fault(flags)
         if wrong is not None:
             return Stop(Fault("supervisor_data", wrong))
-        wrong = first_fault(children, auto_shutdown=flags.auto_shutdown)
-        if wrong is not None:
-            return Stop(Fault("start_spec", wrong))
         process = current()
-        state = State(process.names[0] if process.names else str(process.pid), flags)
-        for spec in children:
-            state.children[spec.id] = Child(spec.normalised())
-        failed = await acting.start_all(state, list(state.children))
-        if failed is None:
-            return Ok(state)
-        child, reason = failed
-        await acting.stop_all(state, list(state.children))
-        return Stop(Shutdown(Fault("failed_to_start_child", reason, child)))
+        name = process.names[0] if process.names else str(process.pid)
+        if flags.strategy == SIMPLE:
+            return simple_one_for_one.begin(name, flags, children)
+        return await acting.begin(name, flags, children)
 
-    async def handle_call(self, request: Any, sender: From, state: State) -> Reply[State]:
+    async def handle_call(self, request: Any, sender: From, state: Either) -> Reply[Either]:
         """Answer the client functions."""
-        handler = acting.REQUESTS[request[0]]
-        return Reply(await handler(state, *request[1:]), state)
+        simple = isinstance(state, simple_one_for_one.State)
+        requests = simple_one_for_one.REQUESTS if simple else acting.REQUESTS
+        return Reply(await requests[request[0]](state, *request[1:]), state)
 
-    async def handle_cast(self, request: Any, state: State) -> NoReply[State] | Stop[State]:
+    async def handle_cast(self, request: Any, state: Either) -> NoReply[Any] | Stop[Any]:
         """Try a failed restart again, if it is still wanted."""
-        if request.__class__ is tuple and request[0] == acting.TRY_AGAIN:
-            child = state.children.get(request[1])
-            if child is not None and child.pid is RESTARTING:
-                return await acting.restart(state, child)
+        if request.__class__ is not tuple or request[0] != acting.TRY_AGAIN:
+            return NoReply(state)
+        if isinstance(state, simple_one_for_one.State):
+            return await dynamic.try_again(state, request[1])
+        child = state.children.get(request[1])
+        if child is not None and child.pid is RESTARTING:
+            return await acting.restart(state, child)
         return NoReply(state)
 
-    async def handle_info(self, message: Any, state: State) -> NoReply[State] | Stop[State]:
+    async def handle_info(self, message: Any, state: Either) -> NoReply[Any] | Stop[Any]:
         """Answer a child's exit; others' exits are ignored, other messages logged."""
         if message.__class__ is not Exit:
             super().handle_info(message, state)
             return NoReply(state)
+        if isinstance(state, simple_one_for_one.State):
+            return await dynamic.exited(state, message)
         child_id = state.ids.pop(message.pid, None)
         if child_id is None:
             return NoReply(state)
         return await acting.exited(state, state.children[child_id], message.reason)
 
-    async def terminate(self, reason: Reason, state: State) -> None:
-        """Stop every child, the last started first."""
-        await acting.stop_all(state, list(state.children))
+    async def terminate(self, reason: Reason, state: Either) -> None:
+        """Stop every child, the last started first; under `simple_one_for_one` all at the same time."""
+        if isinstance(state, simple_one_for_one.State):
+            await simple_one_for_one.stop_all(state)
+        else:
+            await acting.stop_all(state, list(state.children))
 
-    def format_status(self, state: State) -> Any:
-        """Show the children."""
+    def format_status(self, state: Either) -> Any:
+        """Show the children; under `simple_one_for_one` how many there are."""
+        if isinstance(state, simple_one_for_one.State):
+            return {"children": len(state.children), "spec": state.spec}
         return [child.info(child_id) for child_id, child in state.children.items()]
 
-    def children_of(self, state: State) -> list[tuple[ChildInfo, int]]:
+    def children_of(self, state: Either) -> list[tuple[ChildInfo, int]]:
         """Return children and their restarts for a walk of the tree, in start order."""
-        return [(child.info(child_id), child.restarts) for child_id, child in state.children.items()]
+        return [(child.info(child.spec.id), child.restarts) for child in state.children.values()]
 
 
 async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | None) -> Any:

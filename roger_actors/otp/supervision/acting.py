@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import attrs
 
-from roger_actors.otp.child_spec import RESTARTING, ChildInfo, ChildSpec, error_of, fault_of
+from roger_actors.otp.child_spec import RESTARTING, ChildInfo, ChildSpec, error_of, fault_of, first_fault
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
-from roger_actors.otp.reason import SHUTDOWN, Fault, Reason
-from roger_actors.otp.result import NoReply, Stop
+from roger_actors.otp.reason import SHUTDOWN, Fault, Reason, Shutdown
+from roger_actors.otp.result import NoReply, Ok, Stop
 from roger_actors.otp.supervision import report
 from roger_actors.otp.supervision.children import (
     IGNORED,
@@ -50,12 +50,14 @@ class Child:
         spec: Its normalised spec; a temporary child's start is forgotten once it runs.
         pid: Its pid, None, or `RESTARTING`.
         restarts: How often it was restarted.
+        extra: Arguments after the spec's own, under `simple_one_for_one`.
     """
 
-    __slots__ = ("pid", "restarts", "spec")
+    __slots__ = ("extra", "pid", "restarts", "spec")
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
+        self.extra: tuple[Any, ...] = ()
         self.pid: Any = None
         self.restarts = 0
 
@@ -92,6 +94,22 @@ class State:
 
 
 # -------------------------------------------------------------------- starting and stopping
+
+
+async def begin(name: str, flags: SupervisorFlags, specs: Any) -> Ok[State] | Stop[State]:
+    """Check the specs, then start the children in order; roll back if one fails."""
+    wrong = first_fault(specs, auto_shutdown=flags.auto_shutdown)
+    if wrong is not None:
+        return Stop(Fault("start_spec", wrong))
+    state = State(name, flags)
+    for spec in specs:
+        state.children[spec.id] = Child(spec.normalised())
+    failed = await start_all(state, list(state.children))
+    if failed is None:
+        return Ok(state)
+    child, reason = failed
+    await stop_all(state, list(state.children))
+    return Stop(Shutdown(Fault("failed_to_start_child", reason, child)))
 
 
 async def start_all(state: State, ids: list[Any]) -> tuple[Any, Reason] | None:

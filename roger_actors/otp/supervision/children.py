@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
+import attrs
+
 from roger_actors.errors import NameTaken, StartFailed
 from roger_actors.otp.child_spec import ChildSpec, ShutdownLimit, Start
 from roger_actors.otp.message import Exit
@@ -50,24 +52,27 @@ class Outcome(NamedTuple):
         return self.pid if self.extra is None else (self.pid, self.extra)
 
 
-async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:  # noqa: PLR0911 - a table of cases
+async def start_one(  # noqa: PLR0911 - a table of cases
+    spec: ChildSpec, before: tuple[Any, ...] = (), after: tuple[Any, ...] = ()
+) -> Outcome:
     """Start a child, linked to the current process; whatever goes wrong is an outcome, never an error.
 
     Args:
         spec: Which child.
-        extra: Arguments before the spec's own.
+        before: Arguments before the spec's own.
+        after: Arguments after the spec's own.
     """
     try:
         if spec.host != "same":
-            pid = await placer[0](spec)
+            pid = await placer[0](_with_arguments(spec, before, after))
             return Outcome(IGNORED) if pid is None else Outcome(STARTED, pid)
         start = spec.start
         target = start.target if start.target.__class__ is not str else start.resolved()
         start_link = getattr(target, "start_link", None)
         if start_link is not None:
-            pid = await start_link(*extra, *start.args, **start.kwargs)
+            pid = await start_link(*before, *start.args, *after, **start.kwargs)
             return Outcome(IGNORED) if pid is None else Outcome(STARTED, pid)
-        return _read(await _run(target, start, extra), start)
+        return _read(await _run(target, (*before, *start.args, *after), start.kwargs), start)
     except StartFailed as error:
         return Outcome(REFUSED, reason=error.reason)
     except NameTaken as error:
@@ -78,8 +83,15 @@ async def start_one(spec: ChildSpec, extra: tuple[Any, ...] = ()) -> Outcome:  #
         return Outcome(REFUSED, reason=of_exception(error))
 
 
-async def _run(target: Any, start: Start, extra: tuple[Any, ...]) -> Any:
-    result = target(*extra, *start.args, **start.kwargs)
+def _with_arguments(spec: ChildSpec, before: tuple[Any, ...], after: tuple[Any, ...]) -> ChildSpec:
+    if not before and not after:
+        return spec
+    start = spec.start
+    return attrs.evolve(spec, start=Start(start.target, *before, *start.args, *after, **start.kwargs))
+
+
+async def _run(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    result = target(*args, **kwargs)
     if result.__class__ is CoroutineType:
         # A user's coroutine gets a task: it may use asyncio's features.
         return await current().runtime.loop.create_task(result)
@@ -181,3 +193,20 @@ def _ask_to_end(pid: Pid, shutdown: ShutdownLimit | None) -> Pending:
 def _too_late(child: tuple[Process, Pid]) -> None:
     supervisor, pid = child
     supervisor.runtime.exit(supervisor.pid, pid, KILL)
+
+
+async def is_alive(pid: Pid) -> bool:
+    """Return whether a process of any host is alive.
+
+    Another host is asked by two monitors: the one of nobody is always answered, and after the other.
+    """
+    runtime = current().runtime
+    if runtime.is_here(pid):
+        return runtime.find(pid) is not None
+    pending = runtime.wait_for_end(pid)
+    assert pending.future is not None
+    await runtime.ended(pid._replace(serial=-1))
+    alive = not pending.future.done()
+    if alive:
+        runtime.forget(pending)
+    return alive

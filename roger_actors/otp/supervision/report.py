@@ -33,7 +33,7 @@ def trouble(kind: str, supervisor: str, reason: Reason, spec: ChildSpec, pid: An
         supervisor: Its name or pid.
         reason: What happened.
         spec: The child's.
-        pid: The child's pid, if it had one.
+        pid: The child's pid, if it had one; or the pids of several that ended alike.
     """
     data = {"kind": kind, "supervisor": supervisor, "reason": reason, "offender": offender(spec, pid)}
     _log.error(
@@ -42,9 +42,9 @@ def trouble(kind: str, supervisor: str, reason: Reason, spec: ChildSpec, pid: An
 
 
 def offender(spec: ChildSpec, pid: Any) -> dict[str, Any]:
-    """Return what is said of the child in a report."""
+    """Return what is said of the child in a report, or of several: then there is no pid but their number."""
     return {
-        "pid": pid,
+        **({"nb_children": len(pid)} if pid.__class__ is list else {"pid": pid}),
         "id": spec.id,
         "start": repr(spec.start)[:500],
         "restart": spec.restart,

@@ -14,10 +14,11 @@ import attrs
 
 from roger_actors.otp.reason import KILLED, NORMAL, Fault, Reason, Signal, is_clean
 
-Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
 
-STRATEGIES: Final = ("one_for_one", "one_for_all", "rest_for_one")
+SIMPLE: Final = "simple_one_for_one"
+STRATEGIES: Final = ("one_for_one", "one_for_all", "rest_for_one", SIMPLE)
 AUTO_SHUTDOWNS: Final = ("never", "any_significant", "all_significant")
 
 
@@ -26,7 +27,8 @@ class SupervisorFlags:
     """How a supervisor answers exits. The defaults are Erlang's; `start_link`'s options have Elixir's.
 
     Attributes:
-        strategy: `one_for_one`: the child alone; `one_for_all`: all; `rest_for_one`: it and those after it.
+        strategy: `one_for_one`: the child alone; `one_for_all`: all; `rest_for_one`: it and those after it;
+            `simple_one_for_one`: the child alone, one of many of the same spec.
         intensity: Restarts tolerated within `period`, 0 or more.
         period: Seconds, above 0.
         auto_shutdown: Whether the end of a significant child (`any_significant`) or of the last running one
@@ -59,6 +61,8 @@ def flags_faults(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Iterator
         yield Fault("invalid_period", flags.period)
     if flags.auto_shutdown not in AUTO_SHUTDOWNS:
         yield Fault("invalid_auto_shutdown", flags.auto_shutdown)
+    if flags.strategy == SIMPLE and flags.auto_shutdown != "never":
+        yield Fault("bad_combination", (SIMPLE, f"auto_shutdown {flags.auto_shutdown}"))
 
 
 @attrs.define(kw_only=True)
