@@ -25,6 +25,8 @@ import pytest
 
 from roger_actors.testing.rabbitmq import BrokerNotInstalled, RabbitNode
 
+pytest_plugins = ["roger_actors.testing.pytest_plugin", "pytester"]
+
 TESTS = Path(__file__).parent
 FOLDER_MARKS = {"live": "live", "fault": "fault"}
 RABBIT_FIXTURES = {"rabbit", "amqp_url"}

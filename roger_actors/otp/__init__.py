@@ -26,7 +26,7 @@ from roger_actors.otp.hosts import (
     serve_outside,
     start_host,
 )
-from roger_actors.otp.message import Down, Exit, From, Response, Timeout
+from roger_actors.otp.message import Down, Exit, From, Request, Response, Timeout
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import (
     KILL,
@@ -75,6 +75,7 @@ __all__ = [
     "Ref",
     "Registry",
     "Reply",
+    "Request",
     "Response",
     "Runtime",
     "Shutdown",

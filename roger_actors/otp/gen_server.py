@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Generic, TypeVar, Union
+from typing import Any, ClassVar, Generic, TypeVar, Union, overload
 
 from roger_actors import errors
 from roger_actors.errors import NoProcess, ServerExited, StartFailed
 from roger_actors.otp.child_spec import ChildInfo
-from roger_actors.otp.message import CastRequest, Exit, From, Refusal
+from roger_actors.otp.message import CastRequest, Exit, From, Refusal, Request
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason
@@ -189,9 +189,19 @@ class GenServer(Generic[S]):
 
     # ---------------------------------------------------------------- calls
 
+    @overload
+    @classmethod
+    async def call(cls, target: Target, request: Request[T], timeout: float | None = 5.0) -> T: ...
+
+    @overload
+    @classmethod
+    async def call(cls, target: Target, request: Any, timeout: float | None = 5.0) -> Any: ...
+
     @classmethod
     async def call(cls, target: Target, request: Any, timeout: float | None = 5.0) -> Any:
         """Ask a server and wait for its answer.
+
+        The type of the answer is known if the request is a `Request`.
 
         Args:
             target: Pid, name on this host, or (name, host).

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from roger_actors.otp.pid import Pid, Ref
+
+R = TypeVar("R")
+
+
+class Request(msgspec.Struct, Generic[R], array_like=True, tag=True):
+    """Base of requests that say what their reply is: `GenServer.call` of a `Request[int]` returns an int.
+
+    A subclass lists its fields. Any other value can be a request, too; then the reply is `Any`. To travel to
+    hosts that speak only the plain codec it must be registered with `wire.register`, as any struct.
+
+    Example:
+        ```python
+        class Add(Request[int]):
+            amount: int
+
+
+        total = await Counter.call(pid, Add(2))
+        ```
+    """
 
 
 class From(NamedTuple):

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from roger_actors.clock import ManualClock
-from roger_actors.otp import ExitProcess, Pid, Runtime, process
+from roger_actors.otp import (
+    KILL,
+    ChildSpec,
+    ExitProcess,
+    GenServer,
+    Pid,
+    Runtime,
+    Supervisor,
+    Target,
+    process,
+    reason,
+)
 from roger_actors.transport import Endpoint, HostId, Role
 from roger_actors.transport.memory import MemoryNode, VirtualLoop
 
 T = TypeVar("T")
+
+
+class CrashedByTest(Exception):
+    """What a process is made to raise by `LocalNode.crash`."""
 
 
 class LocalNode:
@@ -111,6 +127,91 @@ class LocalNode:
             raise carried.error from None
         return result
 
+    def supervise(self, children: Sequence[ChildSpec] | Callable[[], Any], **options: Any) -> Pid:
+        """Start a supervisor on the root host that lives until the node is closed.
+
+        Args:
+            children: Its children's specs, or a function that returns them.
+            options: As for `Supervisor.start_link`; the strategy is `one_for_one` unless told.
+
+        Returns:
+            The supervisor's pid.
+
+        Raises:
+            StartFailed: As `Supervisor.start_link` does.
+        """
+        started: asyncio.Future[Pid] = self.loop.create_future()
+        if "flags" not in options:
+            options.setdefault("strategy", "one_for_one")
+
+        async def keep() -> None:
+            """Be the supervisor's parent."""
+            process.trap_exit()
+            try:
+                pid = await Supervisor.start_link(children, **options)
+            except Exception as error:  # noqa: BLE001 - raised at the caller
+                started.set_exception(error)
+                return
+            started.set_result(pid)
+            await process.receive(matching=lambda message: getattr(message, "pid", None) == pid)
+
+        self.spawn(keep)
+        pid: Pid = self.loop.run_until(started)
+        return pid
+
+    def call(self, target: Target, request: Any, timeout: float | None = 5.0) -> Any:
+        """Call a server from outside any process and return its answer; see `GenServer.call`."""
+        return self.run(GenServer.call, target, request, timeout)
+
+    def children(self, supervisor: Target) -> dict[Any, Any]:
+        """Return the pids of a supervisor's children by id; None: stopped, `RESTARTING`: being tried."""
+        return {info.id: info.pid for info in self.run(Supervisor.which_children, supervisor)}
+
+    def whereis(self, name: str, host: HostId = HostId(0)) -> Pid | None:  # noqa: B008
+        """Return the pid that has a name on a host, None if nobody has."""
+        found = self.runtimes[host].names.get(name)
+        return None if found is None else found.pid
+
+    def crash(self, target: Target, error: Exception | None = None) -> None:
+        """Let a process crash as if its own code had raised, and wait until all has settled.
+
+        A server that waits for messages runs its `terminate`; a process that is inside its code ends where
+        it stands.
+
+        Args:
+            target: A pid, a name on the root host, or `(name, host)`.
+            error: What it raises; by default `CrashedByTest`.
+
+        Raises:
+            NoProcess: There is no such process.
+        """
+        runtime = self._runtime_of(target)
+        victim = runtime.local(target)
+        cause = reason.of_exception(error or CrashedByTest())
+        if getattr(victim, "phase", None) == "running" and victim.task is None:
+            self.run(GenServer.stop, victim.pid, cause, host=runtime.host)
+        else:
+            runtime.end(victim, cause)
+        self.settle()
+
+    def kill(self, target: Target) -> None:
+        """Kill a process as `exit(pid, KILL)` does, and wait until all has settled.
+
+        Raises:
+            NoProcess: There is no such process.
+        """
+        runtime = self._runtime_of(target)
+        runtime.exit(runtime.host_pid, runtime.local(target).pid, KILL)
+        self.settle()
+
+    def _runtime_of(self, target: Target) -> Runtime:
+        host = target.host if isinstance(target, Pid) else HostId(0) if isinstance(target, str) else target[1]
+        return self.runtimes[host]
+
+    def lingering(self) -> list[str]:
+        """Return the code of ended processes that still runs because it swallowed its cancellation."""
+        return [_waits_in(task) for runtime in self.runtimes.values() for task in runtime.lingering]
+
     def settle(self) -> None:
         """Run until nothing can move without time passing."""
         self.loop.settle()
@@ -140,6 +241,16 @@ class LocalNode:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def _waits_in(task: asyncio.Task[None]) -> str:
+    """Return the coroutines that a task is inside of, the innermost last."""
+    names = []
+    work: Any = task.get_coro()
+    while inspect.iscoroutine(work):
+        names.append(work.__qualname__)
+        work = work.cr_await
+    return " > ".join(names[1:] or names)
 
 
 class _Carried(Exception):

@@ -48,6 +48,30 @@ def test_a_program_prints_what_stands_beside_it(name: str, run_directory: Path) 
     assert done.stdout == (EXAMPLES / f"{name}.txt").read_text()
 
 
+@pytest.mark.examples
+@pytest.mark.live
+def test_the_examples_of_tests_pass(run_directory: Path) -> None:
+    for path in EXAMPLES.glob("test_*.py"):
+        shutil.copy(path, run_directory)
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"),
+            *("-p", "roger_actors.testing.pytest_plugin", "."),
+        ],
+        cwd=run_directory,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    for path in run_directory.iterdir():
+        path.unlink()
+
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_readme_shows_the_two_programs_and_their_output() -> None:
     readme = ROOT / "README.md"
     programs = [(EXAMPLES / f"{name}.py").read_text() for name in ("first_process", "first_job")]

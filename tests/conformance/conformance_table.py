@@ -16,10 +16,12 @@ _HEAD = """\
 
 <!-- Written by `make conformance`; do not edit. -->
 
-What supervision means is a list of {count} lines. Each has one test, which runs in memory with virtual
-time and in a node of real OS processes whose children live on another host than their supervisor.
-`pytest tests/conformance -m "otp_line(57)"` runs one line. P0: wrong without it; P1: needed to claim
-conformance; P2: a detail.
+What supervision means is a list of {count} lines, written from the sources and tests of OTP and Elixir.
+Each line has one test.
+It runs in memory with virtual time, and in a node of real OS processes whose children live on another host
+than their supervisor.
+`pytest tests/conformance -m "otp_line(57)"` runs one line.
+P0: wrong without it; P1: needed to claim conformance; P2: a detail.
 
 {summary}
 """

@@ -21,6 +21,7 @@ from roger_actors import (
     Pid,
     Ref,
     Reply,
+    Request,
     RogerActorsError,
     Start,
     Stop,
@@ -86,6 +87,38 @@ class Counter(GenServer[int]):
 
     async def handle_cast(self, request: int, state: int) -> NoReply[int]:
         return NoReply(state + request)
+
+
+class Get(Request[int]):
+    """Asks for the value."""
+
+
+class Spell(Request[str]):
+    """Asks for the value in words."""
+
+    language: str
+    capital: bool = False
+
+
+class Speller(GenServer[int]):
+    def init(self) -> Ok[int]:
+        return Ok(0)
+
+    def handle_call(self, request: Get | Spell, sender: From, state: int) -> Reply[int]:
+        match request:
+            case Get():
+                return Reply(state, state)
+            case Spell(language, capital):
+                return Reply(spell(state, language, capital), state)
+
+
+def spell(value: int, language: str, capital: bool) -> str:
+    return f"{value} in {language}, {capital}"
+
+
+async def typed_requests(pid: Pid) -> None:
+    assert_type(await Speller.call(pid, Get()), int)
+    assert_type(await GenServer.call(pid, Spell("en", capital=True), timeout=1.0), str)
 
 
 class Reports(Hooks):
