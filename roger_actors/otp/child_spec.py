@@ -6,18 +6,19 @@ Source: OTP `supervisor`, child specifications; Elixir `Supervisor.child_spec/2`
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, NamedTuple, Union
 
 import attrs
 
 from roger_actors.errors import InvalidChildSpec
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import Atom, Fault
+from roger_actors.otp.reason import Atom, Fault, shown
 
 Restart = Literal["permanent", "transient", "temporary"]
 ChildType = Literal["worker", "supervisor"]
 ShutdownLimit = float | Literal["brutal_kill", "infinity"]
+Modules = tuple[str, ...] | Literal["dynamic"]
 
 RESTARTING: Final = Atom("restarting")
 """Stands for the pid of a child whose restart is being tried again."""
@@ -48,7 +49,9 @@ class Start:
 
     def __repr__(self) -> str:
         """Return the call as it would be written."""
-        given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        given = [shown(arg) for arg in self.args] + [
+            f"{key}={shown(value)}" for key, value in self.kwargs.items()
+        ]
         return f"Start({', '.join([self.name, *given])})"
 
     def __eq__(self, other: object) -> bool:
@@ -68,10 +71,11 @@ class Start:
 
     @property
     def path(self) -> str:
-        """`module:name` of what is started."""
+        """`module:name` of what is started; of its class, if it has no name itself."""
         if isinstance(self.target, str):
             return self.target
-        return f"{self.target.__module__}:{self.target.__qualname__}"
+        named: Any = self.target if hasattr(self.target, "__qualname__") else type(self.target)
+        return f"{named.__module__}:{named.__qualname__}"
 
     def resolved(self) -> Callable[..., Any]:
         """Return what is started, imported if it was given by name.
@@ -101,6 +105,8 @@ class ChildSpec:
             5 seconds for a worker and no limit for a supervisor.
         type: `worker` or `supervisor`; by default what `start` starts.
         significant: Whether its own end may end the supervisor; see `auto_shutdown`.
+        modules: Names of what the child runs, for people and tools, or `dynamic` if that changes; by
+            default the path of what `start` starts.
         host: `same`: the supervisor's host; `own`: an app host of its own; or an app host's number.
     """
 
@@ -110,6 +116,7 @@ class ChildSpec:
     shutdown: ShutdownLimit | None = None
     type: ChildType | None = None
     significant: bool = False
+    modules: Modules | list[str] | None = None
     host: str | int = "same"
 
     def normalised(self) -> ChildSpec:
@@ -120,7 +127,70 @@ class ChildSpec:
         shutdown = self.shutdown
         if shutdown is None:
             shutdown = "infinity" if kind == "supervisor" else DEFAULT_SHUTDOWN
-        return attrs.evolve(self, type=kind, shutdown="infinity" if shutdown == float("inf") else shutdown)
+        return attrs.evolve(
+            self,
+            type=kind,
+            shutdown="infinity" if shutdown == float("inf") else shutdown,
+            modules=self.module_names(),
+        )
+
+    def module_names(self) -> Modules:
+        """Return `modules` with the default written out."""
+        if self.modules is None:
+            return (self.start.path,)
+        return "dynamic" if self.modules == "dynamic" else tuple(self.modules)
+
+
+AnySpec = Union[ChildSpec, Mapping[str, Any], type, tuple[Any, ...]]  # noqa: UP007 an alias of several kinds
+"""What says which child is wanted; `spec_of` reads it."""
+
+_KEYS: Final = frozenset(field.name for field in attrs.fields(ChildSpec))
+_ERLANGS_TUPLE: Final = ("id", "start", "restart", "shutdown", "type", "modules")
+
+
+def spec_of(child: Any) -> Any:
+    """Return a child as a `ChildSpec`; what says no child comes back as it is, for `fault_of` to name.
+
+    Args:
+        child: A `ChildSpec`; a mapping of its attributes, whose other keys are ignored; Erlang's tuple
+            `(id, start, restart, shutdown, type, modules)`; or a class, alone or as `(class, *arguments)`,
+            whose `child_spec` is asked.
+
+    Source:
+        Erlang `supervisor:child_spec()`; Elixir's children lists.
+    """
+    if isinstance(child, ChildSpec):
+        return child
+    if isinstance(child, Mapping):
+        return ChildSpec(**{"id": None, "start": None, **{key: child[key] for key in _KEYS & child.keys()}})
+    given = child if isinstance(child, tuple) else (child,)
+    if len(given) == len(_ERLANGS_TUPLE) and isinstance(given[1], Start):
+        return ChildSpec(**dict(zip(_ERLANGS_TUPLE, given, strict=True)))
+    if given and isinstance(given[0], type) and hasattr(given[0], "child_spec"):
+        made = given[0].child_spec(*given[1:])
+        return spec_of(made) if isinstance(made, ChildSpec | Mapping) else child
+    return child
+
+
+def overridden(child: Any, overrides: dict[str, Any]) -> ChildSpec:
+    """Return a child's spec with some attributes replaced.
+
+    Raises:
+        InvalidChildSpec: It is no child, or a spec has no such attribute.
+    """
+    spec = spec_of(child)
+    if not isinstance(spec, ChildSpec):
+        raise error_of(Fault("invalid_child_spec", shown(child)))
+    for key, value in overrides.items():
+        if key not in _KEYS:
+            raise InvalidChildSpec(
+                child=spec.id,
+                field=key,
+                value=value,
+                expected=f"one of {', '.join(sorted(_KEYS))}",
+                kind="unknown_key",
+            )
+    return attrs.evolve(spec, **overrides)
 
 
 class ChildInfo(NamedTuple):
@@ -130,13 +200,13 @@ class ChildInfo(NamedTuple):
         id: The child's id; None under a `DynamicSupervisor`.
         pid: Its pid, None when it does not run, `RESTARTING` while its restart is tried again.
         type: `worker` or `supervisor`.
-        modules: What was started.
+        modules: What it runs, as its spec says.
     """
 
     id: Any
     pid: Pid | Atom | None
     type: ChildType
-    modules: tuple[str, ...]
+    modules: Modules
 
 
 class ChildCount(NamedTuple):
@@ -168,7 +238,7 @@ def faults_of(spec: Any, *, auto_shutdown: str | None = None) -> Iterator[Fault]
         auto_shutdown: The supervisor's, to see that a significant child can mean something; None to not ask.
     """
     if not isinstance(spec, ChildSpec):
-        yield Fault("invalid_child_spec", repr(spec)[:500])
+        yield Fault("invalid_child_spec", shown(spec))
         return
     yield from (Fault(kind, value, spec.id) for kind, value, valid in _checks(spec) if not valid)
     if spec.significant is True and (spec.restart == "permanent" or auto_shutdown == "never"):
@@ -178,14 +248,23 @@ def faults_of(spec: Any, *, auto_shutdown: str | None = None) -> Iterator[Fault]
 
 def _checks(spec: ChildSpec) -> Iterable[tuple[str, Any, bool]]:
     yield "missing_id", spec.id, spec.id is not None
-    yield "invalid_id", repr(spec.id)[:200], isinstance(spec.id, Hashable)
+    yield "invalid_id", shown(spec.id), isinstance(spec.id, Hashable)
     yield "missing_start", spec.start, spec.start is not None
-    yield "invalid_mfa", repr(spec.start)[:500], _is_start(spec.start)
+    yield "invalid_mfa", shown(spec.start), _is_start(spec.start)
     yield "invalid_restart_type", spec.restart, spec.restart in _RESTARTS
     yield "invalid_shutdown", spec.shutdown, _is_shutdown(spec.shutdown)
     yield "invalid_child_type", spec.type, spec.type is None or spec.type in _TYPES
     yield "invalid_significant", spec.significant, spec.significant.__class__ is bool
+    yield from _module_checks(spec.modules)
     yield "invalid_host", spec.host, _is_host(spec.host)
+
+
+def _module_checks(modules: Any) -> Iterable[tuple[str, Any, bool]]:
+    named = isinstance(modules, list | tuple)
+    yield "invalid_modules", shown(modules), named or modules is None or modules == "dynamic"
+    if named:
+        for name in modules:
+            yield "invalid_module", shown(name), isinstance(name, str) and name != ""
 
 
 def _is_start(value: object) -> bool:
@@ -211,8 +290,10 @@ FAULTY_FIELDS: Final = {
     "invalid_shutdown": ("shutdown", "seconds from 0, brutal_kill or infinity"),
     "invalid_child_type": ("type", "worker or supervisor"),
     "invalid_significant": ("significant", "True or False"),
+    "invalid_modules": ("modules", "a list of names, or dynamic"),
+    "invalid_module": ("modules", "names in it"),
     "invalid_host": ("host", "same, own or a host's number"),
-    "invalid_child_spec": ("spec", "a ChildSpec"),
+    "invalid_child_spec": ("spec", "a ChildSpec, a mapping, or a class with child_spec"),
     "duplicate_child_name": ("id", "an id that no other child has"),
     "bad_combination": ("significant", "a transient or temporary child of a supervisor with auto_shutdown"),
 }
@@ -228,7 +309,7 @@ def error_of(fault: Fault) -> InvalidChildSpec:
 
 
 def check_specs(specs: Any, *, auto_shutdown: str | None = None) -> None:
-    """Check a list of child specs.
+    """Check a list of child specs, given in any way that `spec_of` reads.
 
     Raises:
         InvalidChildSpec: One is wrong, or two have the same id.
@@ -236,7 +317,7 @@ def check_specs(specs: Any, *, auto_shutdown: str | None = None) -> None:
     """
     if not isinstance(specs, list | tuple):
         raise TypeError(f"child specs come as a list, not {type(specs).__qualname__}")
-    fault = first_fault(specs, auto_shutdown=auto_shutdown)
+    fault = first_fault(map(spec_of, specs), auto_shutdown=auto_shutdown)
     if fault is not None:
         raise error_of(fault)
 

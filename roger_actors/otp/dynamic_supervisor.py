@@ -11,12 +11,14 @@ from typing import Any, ClassVar, Final
 from roger_actors.errors import NoProcess, TooManyChildren
 from roger_actors.otp.child_spec import (
     RESTARTING,
+    AnySpec,
     ChildCount,
     ChildInfo,
     ChildSpec,
     Start,
     error_of,
     fault_of,
+    spec_of,
 )
 from roger_actors.otp.gen_server import GenServer, refused, start_under
 from roger_actors.otp.message import Exit, From, Refusal
@@ -86,7 +88,7 @@ class DynamicSupervisor(GenServer[State]):
         return await super().start_link(flags, max_children, extra_arguments, name=name)
 
     @staticmethod
-    async def start_child(supervisor: Target, spec: ChildSpec, timeout: float | None = None) -> Any:
+    async def start_child(supervisor: Target, spec: AnySpec, timeout: float | None = None) -> Any:
         """Start a child; its id names nothing, two may have the same.
 
         Returns:
@@ -98,6 +100,7 @@ class DynamicSupervisor(GenServer[State]):
             ChildAlreadyStarted: Its name is taken.
             StartFailed: It did not start.
         """
+        spec = spec_of(spec)
         wrong = fault_of(spec, auto_shutdown="never")
         if wrong is not None:
             raise error_of(wrong)

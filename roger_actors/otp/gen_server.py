@@ -9,22 +9,21 @@ Source: OTP `gen_server`; Elixir `GenServer`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Generic, TypeVar, Union, overload
 
 from roger_actors import errors
 from roger_actors.errors import NoProcess, ServerExited, StartFailed
-from roger_actors.otp.child_spec import ChildInfo
+from roger_actors.otp.child_spec import ChildInfo, ChildSpec, Start
 from roger_actors.otp.message import CastRequest, Exit, From, Refusal, Request
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.process import current, here
-from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason
+from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Process, Runtime, Target
+from roger_actors.otp.runtime import Log, Process, Runtime, Target
 from roger_actors.otp.serving import FAILED, IGNORED, STARTING, ServerProcess
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -78,11 +77,11 @@ class GenServer(Generic[S]):
 
     def handle_call(self, request: Any, sender: From, state: S) -> Maybe[Reply[S] | NoReply[S] | Stop[S]]:
         """Answer a call; the default ends the server with `bad_call`."""
-        raise ExitProcess(Fault("bad_call", repr(request)[:500]))
+        raise ExitProcess(Fault("bad_call", shown(request)))
 
     def handle_cast(self, request: Any, state: S) -> Maybe[NoReply[S] | Stop[S]]:
         """Take a cast; the default ends the server with `bad_cast`."""
-        raise ExitProcess(Fault("bad_cast", repr(request)[:500]))
+        raise ExitProcess(Fault("bad_cast", shown(request)))
 
     def handle_info(self, message: Any, state: S) -> Maybe[NoReply[S] | Stop[S]]:
         """Take any other message; the default logs it."""
@@ -91,7 +90,7 @@ class GenServer(Generic[S]):
 
     def handle_continue(self, token: Any, state: S) -> Maybe[NoReply[S] | Stop[S]]:
         """Go on after a result with `then=token`, before any message."""
-        raise ExitProcess(Fault("undef_handle_continue", repr(token)[:500]))
+        raise ExitProcess(Fault("undef_handle_continue", shown(token)))
 
     def terminate(self, reason: Reason, state: S) -> Maybe[None]:
         """Clean up.
@@ -108,6 +107,19 @@ class GenServer(Generic[S]):
         return []
 
     # ---------------------------------------------------------------- start and stop
+
+    @classmethod
+    def child_spec(cls, *args: Any, **kwargs: Any) -> ChildSpec:
+        """Return how a supervisor starts this server; override it to change more than the arguments.
+
+        Args:
+            args: For `start_link`.
+            kwargs: Likewise.
+
+        Source:
+            Elixir `use GenServer`.
+        """
+        return ChildSpec(id=cls.__name__, start=Start(cls, *args, **kwargs))
 
     @classmethod
     async def start_link(

@@ -7,7 +7,6 @@ Source: Elixir `Process`; Erlang's built-in functions of the same names.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from types import CoroutineType
@@ -17,9 +16,9 @@ from roger_actors.otp.message import Timeout
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import NORMAL, Crash, ExitProcess, Reason, is_clean, of_exception
 from roger_actors.otp.result import UNSET
-from roger_actors.otp.runtime import CURRENT, Process, Runtime, Target
+from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Target
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 def current() -> Process:

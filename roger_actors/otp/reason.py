@@ -202,6 +202,19 @@ def crash_of(error: BaseException) -> Crash:
     return Crash(name, message, text)
 
 
+def shown(value: object, limit: int = 500) -> str:
+    """Return a value as text for people; a `__repr__` that fails is survived.
+
+    Args:
+        value: Anything.
+        limit: How many characters at most.
+    """
+    try:
+        return repr(value)[:limit]
+    except Exception:  # noqa: BLE001 - the user's own __repr__ may do anything
+        return f"<{type(value).__qualname__}: __repr__ failed>"
+
+
 def of_host_exit(signal: int | None, status: int | None) -> Reason:
     """Return the reason of every process on a host that ended so."""
     if signal is not None:

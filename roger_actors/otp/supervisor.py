@@ -9,21 +9,25 @@ Source: OTP `supervisor`; Elixir `Supervisor`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from roger_actors.otp.child_spec import (
     RESTARTING,
+    AnySpec,
     ChildCount,
     ChildInfo,
     ChildSpec,
+    Start,
     check_specs,
+    overridden,
+    spec_of,
 )
 from roger_actors.otp.gen_server import GenServer, refused
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
-from roger_actors.otp.reason import Fault, Reason
+from roger_actors.otp.reason import Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.supervision import acting, dynamic, simple_one_for_one
@@ -33,11 +37,12 @@ from roger_actors.otp.supervision.restart import (
     Strategy,
     SupervisorFlags,
     flags_fault,
+    flags_of,
 )
 
-Children = Sequence[ChildSpec] | Callable[[], Any]
-"""The specs; or a function called in the supervisor at each start that returns them, `(SupervisorFlags,
-specs)` or `Ignore()`."""
+Children = Sequence[AnySpec] | Callable[[], Any]
+"""The children; or a function called in the supervisor at each start that returns a list of them, `(flags,
+list)` or `Ignore()`."""
 
 
 Either = acting.State | simple_one_for_one.State
@@ -67,18 +72,20 @@ class Supervisor(GenServer[Either]):
         max_seconds: float = 5.0,
         auto_shutdown: AutoShutdown = "never",
         name: str | None = None,
-        flags: SupervisorFlags | None = None,
+        flags: SupervisorFlags | Mapping[str, Any] | tuple[Any, ...] | None = None,
     ) -> Pid:
         """Start a supervisor and all its children, linked to the current process.
 
         Args:
-            children: Specs in start order, or a function that returns them.
+            children: In start order: specs, mappings of a spec's attributes, or server classes (also as
+                `(class, *arguments)`); or a function that returns them.
             strategy: Mandatory unless `flags` are given.
             max_restarts: Restarts tolerated within `max_seconds`.
             max_seconds: See there.
             auto_shutdown: Whether significant children end it.
             name: Registered before any child starts.
-            flags: Erlang's way to say all this, with Erlang's defaults.
+            flags: Erlang's way to say all this, with Erlang's defaults: `SupervisorFlags`, a mapping of its
+                attributes, or `(strategy, intensity, period)`.
 
         Returns:
             Its pid; None when the function returned `Ignore`.
@@ -97,15 +104,13 @@ class Supervisor(GenServer[Either]):
         return await super().start_link(children, flags, name=name)
 
     @staticmethod
-    async def start_child(
-        supervisor: Target, spec: ChildSpec | Sequence[Any], timeout: float | None = None
-    ) -> Any:
+    async def start_child(supervisor: Target, spec: AnySpec | list[Any], timeout: float | None = None) -> Any:
         """Add a child after all others and start it.
 
         Args:
             supervisor: Which.
-            spec: The child's spec; under `simple_one_for_one` arguments after the spec's own, kept for
-                restarts unless the child is temporary.
+            spec: The child, in any way that a children list may name it; under `simple_one_for_one` a list
+                of arguments after the spec's own, kept for restarts unless the child is temporary.
             timeout: Seconds, None for no limit.
 
         Returns:
@@ -117,7 +122,7 @@ class Supervisor(GenServer[Either]):
             InvalidChildSpec: It is wrong.
             StartFailed: It did not start; its spec is not kept.
         """
-        return await _ask(supervisor, ("start_child", spec), timeout)
+        return await _ask(supervisor, ("start_child", spec_of(spec)), timeout)
 
     @staticmethod
     async def terminate_child(supervisor: Target, child: Any, timeout: float | None = None) -> None:
@@ -184,6 +189,22 @@ class Supervisor(GenServer[Either]):
         return spec
 
     @staticmethod
+    def child_spec(child: AnySpec, **overrides: Any) -> ChildSpec:
+        """Return a child's spec with some attributes replaced, to start a class twice or in another way.
+
+        Args:
+            child: In any way that a children list may name it.
+            overrides: Attributes of a `ChildSpec`.
+
+        Raises:
+            InvalidChildSpec: It is no child (a class needs a `child_spec`), or a spec has no such attribute.
+
+        Source:
+            Elixir `Supervisor.child_spec/2`.
+        """
+        return overridden(child, overrides)
+
+    @staticmethod
     def check_childspecs(specs: Any, auto_shutdown: AutoShutdown | None = None) -> None:
         """Check child specs without starting anything.
 
@@ -195,25 +216,19 @@ class Supervisor(GenServer[Either]):
 
     # ---------------------------------------------------------------- callbacks
 
-    async def init(self, children: Children, flags: SupervisorFlags) -> Ok[Any] | Ignore | Stop[Any]:
+    async def init(self, children: Children, flags: Any) -> Ok[Any] | Ignore | Stop[Any]:
         """Check everything, then start the children in order; roll back if one fails."""
-        if callable(children):
-            made = children()
-            if made.__class__ is Ignore:
-                return Ignore()
-            if made.__class__ is tuple and len(made) == 2 and made[0].__class__ is SupervisorFlags:
-                flags, made = made
-            if not isinstance(made, list):
-                return Stop(Fault("bad_return", f"children() returned {made!r:.500}"))
-            children = made
-        wrong = flags_fault(flags)
-        if wrong is not None:
-            return Stop(Fault("supervisor_data", wrong))
+        wanted = _wanted(children, flags)
+        if wanted.__class__ is Ignore:
+            return Ignore()
+        if wanted.__class__ is Fault:
+            return Stop(wanted)
+        flags, specs = wanted
         process = current()
         name = process.names[0] if process.names else str(process.pid)
         if flags.strategy == SIMPLE:
-            return simple_one_for_one.begin(name, flags, children)
-        return await acting.begin(name, flags, children)
+            return simple_one_for_one.begin(name, flags, specs)
+        return await acting.begin(name, flags, specs)
 
     async def handle_call(self, request: Any, sender: From, state: Either) -> Reply[Either]:
         """Answer the client functions."""
@@ -260,6 +275,26 @@ class Supervisor(GenServer[Either]):
     def children_of(self, state: Either) -> list[tuple[ChildInfo, int]]:
         """Return children and their restarts for a walk of the tree, in start order."""
         return [(child.info(child.spec.id), child.restarts) for child in state.children.values()]
+
+
+def _wanted(children: Any, flags: Any) -> Any:
+    """Return `(flags, specs)` with specs still to check, `Ignore`, or the fault that refuses the start."""
+    if callable(children):
+        made = children()
+        if made.__class__ is Ignore:
+            return made
+        if made.__class__ is tuple and len(made) == 2:
+            flags, made = made
+        if not isinstance(made, list):
+            return Fault("bad_return", (*Start(children).path.split(":"), shown(made)))
+        children = made
+    flags = flags_of(flags)
+    wrong = flags_fault(flags)
+    if wrong is not None:
+        return Fault("supervisor_data", wrong)
+    if not isinstance(children, list | tuple):
+        return Fault("bad_start_spec", shown(children))
+    return flags, [spec_of(child) for child in children]
 
 
 async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | None) -> Any:

@@ -243,9 +243,9 @@ async def test_which_children_shows_the_newest_first():
     children = await Supervisor.which_children(sup)
 
     assert [(info.id, info.type, info.modules) for info in children] == [
-        ("c", "supervisor", ("Puppet",)),
-        ("b", "worker", ("Puppet",)),
-        ("a", "worker", ("Puppet",)),
+        ("c", "supervisor", ("roger_actors.testing.puppet:Puppet",)),
+        ("b", "worker", ("roger_actors.testing.puppet:Puppet",)),
+        ("a", "worker", ("roger_actors.testing.puppet:Puppet",)),
     ]
     assert [process.is_alive(info.pid) if info.pid else None for info in children] == [True, None, True]
 

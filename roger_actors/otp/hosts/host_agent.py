@@ -146,7 +146,9 @@ def _node(runtime: Runtime, info: ChildInfo, restarts: int) -> dict[str, Any]:
         "pid": str(pid) if pid.__class__ is Pid else None,
         "host": pid.host if pid.__class__ is Pid else None,
         "type": info.type,
-        "class": info.modules[0] if info.modules else "",
+        "class": info.modules[0].rpartition(":")[2]
+        if info.modules.__class__ is tuple and info.modules
+        else "",
         "state": "restarting" if pid is not None and pid.__class__ is not Pid else "stopped",
         "restarts": restarts,
         "children": [],

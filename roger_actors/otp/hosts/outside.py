@@ -7,7 +7,6 @@ root host, which carries them to the host that is meant. Only plain values trave
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -19,10 +18,10 @@ from roger_actors.otp.hosts.host_child import host_of_role
 from roger_actors.otp.message import Refusal
 from roger_actors.otp.process import current, spawn_on
 from roger_actors.otp.reason import Reason, crash_of
-from roger_actors.otp.runtime import Runtime, Target, wire
+from roger_actors.otp.runtime import Log, Runtime, Target, wire
 from roger_actors.transport import HostId, Node
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 Where = int | str
 """A host's number, or a role (its newest ready host is meant)."""

@@ -2,13 +2,15 @@
 
 May import: the values of `otp` (pids, reasons, messages, wire) and `transport`.
 
-In reading order: `records` (a process, a pending call), `timers`, `wire` (bytes), `scheduler` (table and run
-queue), `links` (decisions), `signals` (links, monitors, ends), `calls`, `remote` (other hosts), `runtime`.
+In reading order: `log`, `records` (a process, a pending call), `timers`, `wire` (bytes), `scheduler` (table
+and run queue), `links` (decisions), `signals` (links, monitors, ends), `calls`, `remote` (other hosts),
+`runtime`.
 """
 
 from roger_actors.otp.runtime import wire
+from roger_actors.otp.runtime.log import Log
 from roger_actors.otp.runtime.records import CURRENT, Pending, Process, Target
 from roger_actors.otp.runtime.runtime import Runtime
 from roger_actors.otp.runtime.timers import Timer, Timers
 
-__all__ = ["CURRENT", "Pending", "Process", "Runtime", "Target", "Timer", "Timers", "wire"]
+__all__ = ["CURRENT", "Log", "Pending", "Process", "Runtime", "Target", "Timer", "Timers", "wire"]

@@ -7,22 +7,22 @@ watches a host's processes is indexed by host, so that its death costs what it t
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from roger_actors.errors import ServerExited, Undeliverable
 from roger_actors.otp.message import CallRequest, From, SystemRequest
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit
+from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit, shown
 from roger_actors.otp.runtime import wire
+from roger_actors.otp.runtime.log import Log
 from roger_actors.otp.runtime.records import Pending, Process, Target
 from roger_actors.transport import ROOT, HostExit, HostId
 
 if TYPE_CHECKING:
     from roger_actors.otp.runtime.runtime import Runtime
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 _SEND, _EXIT, _LINK, _UNLINK, _LINK_EXIT, _MONITOR, _DEMONITOR, _DOWN, _CALL, _REPLY, _FAREWELL, _READY = (
     range(12)
@@ -91,7 +91,7 @@ class Remote:
         try:
             self._put(host, *signal)
         except Undeliverable:
-            self._put(host, *signal[:-1], Fault("unportable_reason", repr(signal[-1])[:500]))
+            self._put(host, *signal[:-1], Fault("unportable_reason", shown(signal[-1])))
 
     def _choose_codec(self, host: HostId) -> Callable[[list[Any]], bytes] | None:
         role = self._endpoint.role_of(host)

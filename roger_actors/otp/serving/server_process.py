@@ -7,21 +7,20 @@ asyncio task of its own while the process takes no other message.
 from __future__ import annotations
 
 import asyncio
-import logging
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest, Timeout
 from roger_actors.otp.reason import NORMAL, Crash, Fault, Reason, is_clean, of_exception
 from roger_actors.otp.result import UNSET, Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import CURRENT, Process, Runtime, Timer
+from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Timer
 from roger_actors.otp.serving import system
 from roger_actors.otp.serving.rest_of_coroutine import Rest
 
 if TYPE_CHECKING:
     from roger_actors.otp.gen_server import GenServer
 
-_log = logging.getLogger("roger_actors.otp.gen_server")
+_log = Log("roger_actors.otp.gen_server")
 
 STARTING: Final = "starting"
 RUNNING: Final = "running"

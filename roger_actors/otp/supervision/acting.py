@@ -69,7 +69,7 @@ class Child:
     def info(self, child_id: Any) -> ChildInfo:
         """Return its line of `which_children`."""
         assert self.spec.type is not None
-        return ChildInfo(child_id, self.pid, self.spec.type, (self.spec.start.name,))
+        return ChildInfo(child_id, self.pid, self.spec.type, self.spec.module_names())
 
 
 class State:

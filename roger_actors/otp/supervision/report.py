@@ -13,14 +13,15 @@ from typing import Any
 
 from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import Reason
+from roger_actors.otp.reason import Reason, shown
+from roger_actors.otp.runtime import Log
 
-_log = logging.getLogger("roger_actors.otp.supervisor")
+_log = Log("roger_actors.otp.supervisor")
 
 
 def progress(supervisor: str, pid: Pid, spec: ChildSpec) -> None:
     """A child was started or restarted by the supervisor itself."""
-    if _log.isEnabledFor(logging.INFO):
+    if _log.is_on(logging.INFO):
         data = {"kind": "progress", "supervisor": supervisor, "offender": offender(spec, pid)}
         _log.info("supervisor %s started %r as %s", supervisor, spec.id, pid, extra={"report": data})
 
@@ -46,7 +47,7 @@ def offender(spec: ChildSpec, pid: Any) -> dict[str, Any]:
     return {
         **({"nb_children": len(pid)} if pid.__class__ is list else {"pid": pid}),
         "id": spec.id,
-        "start": repr(spec.start)[:500],
+        "start": shown(spec.start),
         "restart": spec.restart,
         "significant": spec.significant,
         "shutdown": spec.shutdown,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Reversible, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Reversible, Sequence
 from typing import Any, Final, Literal
 
 import attrs
 
-from roger_actors.otp.reason import KILLED, NORMAL, Fault, Reason, Signal, is_clean
+from roger_actors.otp.reason import KILLED, NORMAL, Fault, Reason, Signal, is_clean, shown
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
@@ -41,6 +41,23 @@ class SupervisorFlags:
     auto_shutdown: AutoShutdown = "never"
 
 
+_KEYS: Final = tuple(field.name for field in attrs.fields(SupervisorFlags))
+
+
+def flags_of(flags: Any) -> Any:
+    """Return flags as `SupervisorFlags`; what says none comes back as it is, for `flags_fault` to name.
+
+    Args:
+        flags: A mapping of some attributes, whose other keys are ignored; or Erlang's tuple
+            `(strategy, intensity, period)`.
+    """
+    if isinstance(flags, Mapping):
+        return SupervisorFlags(**{key: flags[key] for key in _KEYS if key in flags})
+    if isinstance(flags, tuple) and len(flags) == 3:
+        return SupervisorFlags(**dict(zip(_KEYS, flags, strict=False)))
+    return flags
+
+
 def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | None:
     """Return the first thing that is wrong with supervisor flags, as OTP names it, or None."""
     return next(flags_faults(flags, strategies), None)
@@ -49,7 +66,7 @@ def flags_fault(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Fault | N
 def flags_faults(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Iterator[Fault]:
     """Give everything that is wrong with supervisor flags, in the order in which OTP asks."""
     if not isinstance(flags, SupervisorFlags):
-        yield Fault("invalid_type", repr(flags)[:500])
+        yield Fault("invalid_type", shown(flags))
         return
     if flags.strategy not in strategies:
         yield Fault("invalid_strategy", flags.strategy)
