@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
-
 import pytest
 
 from roger_actors.errors import ChildAlreadyPresent, ChildRestarting
@@ -364,26 +361,6 @@ def test_every_other_reason_is_abnormal(why):
     assert not reason.is_clean(why)
 
 
-@pytest.mark.otp_line(75)
-@pytest.mark.otp_line(76)
-async def test_the_arguments_of_a_temporary_child_are_not_kept():
-    class Payload:
-        pass
-
-    sup = await start([])
-    kept = []
-    for id_ in "ab":
-        payload = Payload()
-        kept.append(weakref.ref(payload))
-        spec = ChildSpec(id=id_, start=Start(Forgets, payload), restart="temporary")
-        pid = await Supervisor.start_child(sup, spec)
-        del payload, spec
-        await process.sleep(0.01)
-        gc.collect()
-        assert kept[-1]() is None
-        await end(pid, "crash")
-
-
 class Forgets(Puppet):
     def init(self, payload):
         return super().init()
@@ -523,20 +500,6 @@ async def test_a_transient_supervisor_that_gave_up_is_not_restarted():
     await process.sleep(0.1)
 
     assert await pids(outer) == {"inner": None}
-
-
-@pytest.mark.otp_line(89)
-@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
-async def test_each_failed_restart_counts(strategy):
-    asks, broken = switch()
-    sup = await start([child("a", options={"begins": asks}), child("b")], strategy=strategy, max_restarts=4)
-    before = await pids(sup)
-    broken.append(1)
-
-    await end(before["a"], "crash")
-
-    assert await process.receive() == Exit(sup, SHUTDOWN)
-    assert not process.is_alive(before["b"])
 
 
 @pytest.mark.otp_line(90)

@@ -23,7 +23,7 @@ from roger_actors.otp import (
     process,
 )
 from roger_actors.otp.child_spec import fault_of, first_fault
-from roger_actors.testing.puppet import Puppet, end
+from roger_actors.testing.puppet import Puppet
 
 
 def child(id_, journal=None, *, options=None, **fields):
@@ -373,22 +373,6 @@ async def test_a_start_that_is_refused_is_an_error_with_its_reason(behaviour):
         await behaviour.start_child(sup, child("a", options={"begins": lambda: Stop("why")}))
 
     assert caught.value.reason == "why"
-
-
-@pytest.mark.otp_line(41)
-async def test_what_a_start_says_besides_is_passed_back():
-    async def starts():
-        return await Puppet.start_link(), "extra"
-
-    sup = await start([])
-    pid, extra = await Supervisor.start_child(sup, ChildSpec(id="a", start=Start(starts)))
-    assert extra == "extra"
-
-    await end(pid, "crash")
-    restarted = await Supervisor.which_child(sup, "a")
-    assert restarted.pid not in {None, pid}
-    await Supervisor.terminate_child(sup, "a")
-    assert (await Supervisor.restart_child(sup, "a"))[1] == "extra"
 
 
 @pytest.mark.otp_line(42)
