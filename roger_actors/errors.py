@@ -11,6 +11,7 @@ RogerActorsError
 │   ├── CallingSelf                        a process called itself
 │   ├── NameTaken                          carries the name and the holder
 │   ├── StartFailed                        init refused or crashed; carries the reason
+│   ├── CallbackFailed                     a function given to a system request raised
 │   └── BadReturn                          a callback returned no known shape
 ├── SupervisionError
 │   ├── InvalidChildSpec                   which child, which field
@@ -137,6 +138,15 @@ class StartFailed(ProcessError):
     """A process could not start: its init refused, crashed or took too long. Data: `what`, `reason`."""
 
     template = "{what} did not start: {reason}"
+
+
+class CallbackFailed(ProcessError):
+    """A function that was given to a system request raised; the server is as it was.
+
+    Data: `callback`, `reason`.
+    """
+
+    template = "{callback} failed in the process that was asked: {reason}"
 
 
 class BadReturn(ProcessError):

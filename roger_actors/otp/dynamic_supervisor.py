@@ -27,7 +27,7 @@ from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
-from roger_actors.otp.serving import ServerProcess
+from roger_actors.otp.serving import ServerProcess, Status
 from roger_actors.otp.supervision import dynamic
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
 from roger_actors.otp.supervision.children import IGNORED, REFUSED, start_one
@@ -186,9 +186,11 @@ class DynamicSupervisor(GenServer[State]):
         """Stop all children at the same time, each under its own limit."""
         await dynamic.stop_reporting_each(state, list(state.children))
 
-    def format_status(self, state: State) -> Any:
-        """Show how many children there are."""
-        return {"children": len(state.children), "max_children": state.max_children}
+    def format_status(self, status: Status) -> Status:
+        """Show how many children there are, without what they are started with."""
+        if status.state.__class__ is State:
+            status.state = {"children": len(status.state.children), "max_children": status.state.max_children}
+        return status
 
     def children_of(self, state: State) -> list[tuple[ChildInfo, int]]:
         """Return children and their restarts for a walk of the tree."""

@@ -21,7 +21,7 @@ from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Log, Process, Runtime, Target
-from roger_actors.otp.serving import FAILED, IGNORED, STARTING, ServerProcess
+from roger_actors.otp.serving import FAILED, IGNORED, STARTING, ServerProcess, Status
 
 _log = Log(__name__)
 
@@ -98,9 +98,25 @@ class GenServer(Generic[S]):
         Not called on a kill, on an exit signal to a server that does not trap, or after a failed init.
         """
 
-    def format_status(self, state: S) -> Any:
-        """Return what logs and `get_status` may show of the state."""
-        return state
+    def format_status(self, status: Status) -> Status:
+        """Take secrets out of what is about to be shown: in `get_status`, the log of a crash, a trace.
+
+        Args:
+            status: Its state, the message and the exit reason, where there are such. Replace its fields;
+                do not change what they hold, which is the server's own.
+
+        Returns:
+            The same. If this raises, nothing is shown but that it failed. The exit reason itself stays as
+            it is for links, monitors and the supervisor, which reports it.
+
+        Source: OTP 25 `gen_server:format_status/1`.
+        """
+        return status
+
+    def callback_module(self, state: S) -> str:
+        """Return what `get_callback_module` tells: `module:name` of what the server runs."""
+        kind = type(self)
+        return f"{kind.__module__}:{kind.__qualname__}"
 
     def children_of(self, state: S) -> list[tuple[ChildInfo, int]]:
         """Return a supervisor's children and their restarts, for a walk of the tree; others have none."""
@@ -263,29 +279,71 @@ class GenServer(Generic[S]):
 
     @staticmethod
     async def get_state(target: Target, timeout: float | None = 5.0) -> Any:
-        """Return a server's state, for looking at it while debugging."""
-        return await here().call(target, None, timeout, "get_state")
+        """Return a server's state, for looking at it while debugging.
+
+        Raises:
+            Undeliverable: The state cannot travel from the server's host to this one.
+            NoProcess, CallTimeout, ServerExited: As for `call`.
+
+        Source: Erlang `sys:get_state`.
+        """
+        return await _ask_system(target, "get_state", None, timeout)
 
     @staticmethod
     async def replace_state(target: Target, change: Callable[[Any], Any], timeout: float | None = 5.0) -> Any:
-        """Replace a server's state by what `change` makes of it, and return that."""
-        return await here().call(target, change, timeout, "replace_state")
+        """Replace a server's state by what `change` makes of it, and return that.
+
+        Args:
+            target: The server.
+            change: Runs in the server's process; to another host it travels as any message does.
+            timeout: Seconds, None for no limit.
+
+        Raises:
+            CallbackFailed: `change` raised; the state is as it was.
+            Undeliverable: `change`, or the new state, cannot travel.
+
+        Source: Erlang `sys:replace_state`.
+        """
+        return await _ask_system(target, "replace_state", change, timeout)
 
     @staticmethod
     async def get_status(target: Target, timeout: float | None = 5.0) -> dict[str, Any]:
-        """Return what a server is and does; its state as `format_status` shows it."""
-        status: dict[str, Any] = await here().call(target, None, timeout, "get_status")
+        """Return what a server is and does.
+
+        Returns:
+            `pid`, `name`, `class`, `phase` (`running`, `suspended`, `stopping` …), `parent`, `mailbox`
+            (messages that wait), `handled` (messages so far), and `state` as `format_status` shows it;
+            the state comes as text when it cannot travel.
+
+        Source: Erlang `sys:get_status`.
+        """
+        status: dict[str, Any] = await _ask_system(target, "get_status", None, timeout)
         return status
 
     @staticmethod
     async def suspend(target: Target, timeout: float | None = 5.0) -> None:
-        """Let a server's messages queue up until `resume`."""
-        await here().call(target, None, timeout, "suspend")
+        """Let a server's messages queue up until `resume`; none is lost and none overtakes another.
+
+        System requests are answered, and the parent's exit ends the server, meanwhile.
+
+        Source: Erlang `sys:suspend`.
+        """
+        await _ask_system(target, "suspend", None, timeout)
 
     @staticmethod
     async def resume(target: Target, timeout: float | None = 5.0) -> None:
-        """Let a suspended server go on."""
-        await here().call(target, None, timeout, "resume")
+        """Let a suspended server go on with what has queued up.
+
+        Source: Erlang `sys:resume`.
+        """
+        await _ask_system(target, "resume", None, timeout)
+
+
+async def _ask_system(target: Target, operation: str, argument: Any, timeout: float | None) -> Any:
+    answer = await here().call(target, argument, timeout, operation)
+    if answer.__class__ is Refusal:
+        raise refused(answer)
+    return answer
 
 
 def refused(refusal: Refusal) -> errors.RogerActorsError:

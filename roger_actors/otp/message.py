@@ -82,6 +82,30 @@ class Response(msgspec.Struct, frozen=True, array_like=True, tag=True):
     value: Any
 
 
+class TraceEvent(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What a traced process did, as `trace` tells it; plain data, so that it travels anywhere.
+
+    Attributes:
+        pid: The traced process.
+        name: The name it is registered under, if it has one.
+        kind: `received`, `replied`, `sent`, `continued` (a `then` of its last result), `state` (its state as
+            it is now shown, when that has changed) or `ended`.
+        text: What it was, as `format_status` shows it, shortened.
+        peer: Who called, who was answered, or to whom it was sent; None where that is not known.
+        at: Seconds on the machine's monotonic clock, the same for all hosts of a node.
+
+    Source:
+        Erlang `sys:trace`; `erlang:trace` with `send` and `receive`.
+    """
+
+    pid: Pid
+    name: str | None
+    kind: str
+    text: str
+    peer: Any
+    at: float
+
+
 class CallRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """A request somebody waits for."""
 

@@ -30,6 +30,7 @@ from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
+from roger_actors.otp.serving import Status
 from roger_actors.otp.supervision import acting, dynamic, simple_one_for_one
 from roger_actors.otp.supervision.restart import (
     SIMPLE,
@@ -205,6 +206,15 @@ class Supervisor(GenServer[Either]):
         return overridden(child, overrides)
 
     @staticmethod
+    async def get_callback_module(supervisor: Target, timeout: float | None = 5.0) -> str:
+        """Return `module:name` of what a supervisor runs: the function its children come from, or its class.
+
+        Source: OTP `supervisor:get_callback_module`.
+        """
+        module: str = await here().call(supervisor, None, timeout, "get_callback_module")
+        return module
+
+    @staticmethod
     def check_childspecs(specs: Any, auto_shutdown: AutoShutdown | None = None) -> None:
         """Check child specs without starting anything.
 
@@ -226,9 +236,14 @@ class Supervisor(GenServer[Either]):
         flags, specs = wanted
         process = current()
         name = process.names[0] if process.names else str(process.pid)
+        begun: Ok[Any] | Stop[Any]
         if flags.strategy == SIMPLE:
-            return simple_one_for_one.begin(name, flags, specs)
-        return await acting.begin(name, flags, specs)
+            begun = simple_one_for_one.begin(name, flags, specs)
+        else:
+            begun = await acting.begin(name, flags, specs)
+        if isinstance(begun, Ok):
+            begun.state.module = Start(children).path if callable(children) else None
+        return begun
 
     async def handle_call(self, request: Any, sender: From, state: Either) -> Reply[Either]:
         """Answer the client functions."""
@@ -266,11 +281,18 @@ class Supervisor(GenServer[Either]):
         else:
             await acting.stop_all(state, list(state.children))
 
-    def format_status(self, state: Either) -> Any:
-        """Show the children; under `simple_one_for_one` how many there are."""
+    def format_status(self, status: Status) -> Status:
+        """Show the children, without what they are started with; how many under `simple_one_for_one`."""
+        state = status.state
         if isinstance(state, simple_one_for_one.State):
-            return {"children": len(state.children), "spec": state.spec}
-        return [child.info(child_id) for child_id, child in state.children.items()]
+            status.state = {"children": len(state.children), "spec": state.spec}
+        elif isinstance(state, acting.State):
+            status.state = [child.info(child_id) for child_id, child in state.children.items()]
+        return status
+
+    def callback_module(self, state: Either) -> str:
+        """Return the function that the children come from, if it is one."""
+        return state.module or super().callback_module(state)
 
     def children_of(self, state: Either) -> list[tuple[ChildInfo, int]]:
         """Return children and their restarts for a walk of the tree, in start order."""

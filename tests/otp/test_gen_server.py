@@ -2,10 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 
 import pytest
 
-from roger_actors.errors import CallingSelf, CallTimeout, NameTaken, NoProcess, ServerExited, StartFailed
+from roger_actors.errors import (
+    CallbackFailed,
+    CallingSelf,
+    CallTimeout,
+    NameTaken,
+    NoProcess,
+    ServerExited,
+    StartFailed,
+)
 from roger_actors.otp import (
     KILL,
     KILLED,
@@ -637,31 +646,146 @@ async def test_the_state_can_be_replaced():
     assert await GenServer.get_state(server) == ("old", "new")
 
 
-@pytest.mark.otp_line(222)
-async def test_format_status_hides_secrets_in_status_and_in_logs(caplog):
-    class Secretive(Plain):
-        def format_status(self, state):
-            return "hidden"
+@pytest.mark.otp_line(221)
+async def test_a_change_of_state_that_fails_is_raised_at_the_asker_and_changes_nothing():
+    server = await Plain.start("old")
 
-    server = await Secretive.start("password")
+    with pytest.raises(CallbackFailed, match="ZeroDivisionError"):
+        await GenServer.replace_state(server, lambda _: 1 // 0)
+    with pytest.raises(CallbackFailed, match="enough"):
+        await GenServer.replace_state(server, lambda _: process.exit("enough"))
 
-    assert (await GenServer.get_status(server))["state"] == "hidden"
-    Secretive.cast(server, "crash")
+    assert await GenServer.get_state(server) == ("old",)
+
+
+@pytest.mark.otp_line(221)
+async def test_a_suspended_server_keeps_calls_casts_and_messages_in_order(journal):
+    class Notes(Plain):
+        def handle_call(self, request, sender, state):
+            journal.append(request)
+            return Reply(None, state)
+
+        def handle_cast(self, request, state):
+            journal.append(request)
+            return NoReply(state)
+
+        handle_info = handle_cast
+
+    server = await Notes.start()
+    await GenServer.suspend(server)
+    for number in range(0, 30, 3):
+        Notes.cast(server, number)
+        process.send(server, number + 1)
+        GenServer.send_request(server, number + 2)
+        await GenServer.suspend(server)
+
+    assert (await GenServer.get_status(server))["mailbox"] == 30
+    await process.sleep(1)
+    assert journal == []
+    await GenServer.resume(server)
+    await Notes.call(server, 30)
+    assert journal == list(range(31))
+
+
+@pytest.mark.otp_line(221)
+async def test_a_suspended_server_obeys_its_parents_exit_and_a_stop():
+    async def parent(pids):
+        pids.append(await Puppet.start_link(trap=True))
+        await process.receive()
+
+    pids = []
+    starter = process.spawn(parent, pids)
     await process.sleep(0.1)
-    assert "hidden" in caplog.text
-    assert "password" not in caplog.text
+    other = await Puppet.start()
+    for server in (pids[0], other):
+        await GenServer.suspend(server)
+        Puppet.cast(server, ("set", 1))
+
+    process.exit(starter, "away")
+    await GenServer.stop(other, SHUTDOWN)
+
+    assert await ends(pids[0]) is NOPROC
+    assert not process.is_alive(other)
+
+
+@pytest.mark.otp_line(221)
+async def test_many_messages_to_a_suspended_server_cost_each_the_same(node):
+    server = await Puppet.start()
+    await GenServer.suspend(server)
+    scans = CountedScans()
+    node.runtime().find(server).held = scans
+
+    for number in range(1000):
+        Puppet.cast(server, ("set", number))
+        await GenServer.get_status(server)
+
+    assert (len(scans), scans.count) == (1000, 0)
+
+
+class CountedScans(deque):
+    """Counts how often it is walked through."""
+
+    count = 0
+
+    def __iter__(self):
+        self.count += 1
+        return super().__iter__()
+
+
+class Secretive(GenServer):
+    """Hides its password and what it is asked with one."""
+
+    def init(self):
+        return Ok({"password": "hunter2", "user": "bob"})
+
+    def handle_call(self, request, sender, state):
+        raise ValueError(f"no use of {request['password']}")
+
+    def format_status(self, status):
+        status.state = {**status.state, "password": "***"}
+        if isinstance(status.message, dict):
+            status.message = {**status.message, "password": "***"}
+        if isinstance(status.reason, Crash):
+            status.reason = Crash(status.reason.kind, "***")
+        return status
 
 
 @pytest.mark.otp_line(222)
-async def test_a_failing_format_status_is_survived_and_said():
-    class Broken(Plain):
-        def format_status(self, state):
-            raise ValueError("x")
+async def test_format_status_hides_secrets_in_status_and_in_the_log_of_a_crash(caplog):
+    server = await Secretive.start()
 
-    server = await Broken.start()
+    assert (await GenServer.get_status(server))["state"] == {"password": "***", "user": "bob"}
+    assert (await GenServer.get_state(server))["password"] == "hunter2"
+    with pytest.raises(ServerExited):
+        await Secretive.call(server, {"password": "swordfish", "what": "login"})
+
+    assert "'what': 'login'" in caplog.text
+    assert "'user': 'bob'" in caplog.text
+    assert "builtins.ValueError: ***" in caplog.text or "ValueError: ***" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert "swordfish" not in caplog.text
+
+
+@pytest.mark.otp_line(222)
+@pytest.mark.parametrize("returned", [ValueError("secret"), "no status"])
+async def test_a_failing_format_status_is_survived_and_said_and_shows_nothing(caplog, returned):
+    class Broken(Plain):
+        def handle_cast(self, request, state):
+            raise KeyError("secret")
+
+        def format_status(self, status):
+            if isinstance(returned, Exception):
+                raise returned
+            return returned
+
+    server = await Broken.start("secret")
 
     assert "format_status failed" in (await GenServer.get_status(server))["state"]
     assert process.is_alive(server)
+    Broken.cast(server, "secret")
+    await process.sleep(0.1)
+    assert "KeyError: <format_status failed" in caplog.text
+    assert "secret" not in caplog.text
 
 
 # ---------------------------------------------------------------- coroutines and safety

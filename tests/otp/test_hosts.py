@@ -589,7 +589,7 @@ def test_a_host_that_does_not_answer_is_shown_as_such():
 
     with Tree([host_child("app", "app")]) as tree:
         runtime = tree.runtimes[tree.hosts()["app"]]
-        runtime.names["host_agent"].suspended = True
+        runtime.names["host_agent"].suspend()
 
         whole = tree.outside.tree(timeout=1.0)
 

@@ -40,11 +40,12 @@ class Process:
         task: The asyncio task of its `async` code, while there is one.
         work: The user's coroutine that the task awaits.
         reason: Why it ended.
+        handled: How many messages and continuations it has handled.
     """
 
     __slots__ = (
-        "__weakref__", "alive", "links", "mailbox", "monitors", "names", "parent", "pid", "queued", "reason",
-        "runtime", "task", "trapping", "watches", "work",
+        "__weakref__", "alive", "handled", "links", "mailbox", "monitors", "names", "parent", "pid", "queued",
+        "reason", "runtime", "task", "trapping", "watches", "work",
     )  # fmt: skip
 
     def __init__(self, runtime: Runtime) -> None:
@@ -62,6 +63,7 @@ class Process:
         self.task: asyncio.Task[None] | None = None
         self.work: Any = None
         self.reason: Reason = None
+        self.handled = 0
 
     def run(self, limit: int) -> int:
         """Handle up to `limit` messages; return how many were handled."""
@@ -74,6 +76,10 @@ class Process:
         else:
             self.mailbox = None
             self.queued = False
+
+    def backlog(self) -> int:
+        """Return how many messages wait to be handled."""
+        return len(self.mailbox or ())
 
     def label(self) -> str:
         """Return what kind of process this is, for lists and logs."""

@@ -128,10 +128,11 @@ class Remote:
 
     def reply(self, sender: From, value: Any) -> None:
         """Answer a request from another host."""
+        # First the reply: if it cannot travel, whoever waits must still be told of this process's end.
+        self._put(sender.pid.host, _REPLY, sender.ref, value)
         process = self._incoming.pop((sender.pid.host, sender.ref), None)
         if process is not None and process.monitors is not None:
             process.monitors.pop((sender.pid.host, sender.ref), None)
-        self._put(sender.pid.host, _REPLY, sender.ref, value)
 
     def exit(self, sender: Pid, target: Pid, reason: Reason) -> None:
         """Send an exit signal to a process of another host."""

@@ -211,7 +211,9 @@ class Scheduler:
             if not process.alive:
                 continue
             set_current(process)
-            handled += process.run(MESSAGES_PER_TURN)
+            count = process.run(MESSAGES_PER_TURN)
+            process.handled += count
+            handled += count
             if handled >= 128:
                 handled = 0
                 if perf_counter() > deadline:

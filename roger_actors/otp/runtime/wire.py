@@ -26,6 +26,7 @@ from roger_actors.otp.message import (
     Refusal,
     Response,
     SystemRequest,
+    TraceEvent,
 )
 from roger_actors.otp.message import Timeout as TimeoutMessage
 from roger_actors.otp.pid import Pid, Ref
@@ -244,7 +245,7 @@ _RAISINGS: Final[dict[int, Callable[[memoryview], Any]]] = {
 
 _OWN: Final[tuple[type[msgspec.Struct], ...]] = (
     *(Shutdown, Crash, Signal, ExitStatus, CallExit, Fault),
-    *(Exit, Down, TimeoutMessage, Response, CallRequest, CastRequest, SystemRequest, Refusal),
+    *(Exit, Down, TimeoutMessage, Response, CallRequest, CastRequest, SystemRequest, Refusal, TraceEvent),
 )
 for _kind in _OWN:
     register(_kind)

@@ -1,7 +1,8 @@
 """The running half of a GenServer.
 
 May import `runtime`, `process` and the values of `otp`. Modules: `server_process` (messages, callbacks,
-state, the end), `system` (requests that need no callback), `rest_of_coroutine`.
+state, the end), `system` (requests that need no callback), `status` (what is shown of a server),
+`crash_report`, `rest_of_coroutine`.
 """
 
 from roger_actors.otp.serving.server_process import (
@@ -12,5 +13,15 @@ from roger_actors.otp.serving.server_process import (
     STOPPING,
     ServerProcess,
 )
+from roger_actors.otp.serving.status import Status, request_of
 
-__all__ = ["FAILED", "IGNORED", "RUNNING", "STARTING", "STOPPING", "ServerProcess"]
+__all__ = [
+    "FAILED",
+    "IGNORED",
+    "RUNNING",
+    "STARTING",
+    "STOPPING",
+    "ServerProcess",
+    "Status",
+    "request_of",
+]

@@ -7,20 +7,26 @@ asyncio task of its own while the process takes no other message.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest, Timeout
-from roger_actors.otp.reason import NORMAL, Crash, Fault, Reason, is_clean, of_exception
+from roger_actors.otp.reason import NORMAL, Crash, Fault, Reason, is_clean, of_exception, shown
 from roger_actors.otp.result import UNSET, Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Timer
 from roger_actors.otp.serving import system
+from roger_actors.otp.serving.crash_report import log_crash
 from roger_actors.otp.serving.rest_of_coroutine import Rest
+from roger_actors.otp.serving.status import Status, formatted, request_of
 
 if TYPE_CHECKING:
     from roger_actors.otp.gen_server import GenServer
 
 _log = Log("roger_actors.otp.gen_server")
+
+_LONGEST: Final = 2000
+"""Characters of a bad result that its exit reason tells."""
 
 STARTING: Final = "starting"
 RUNNING: Final = "running"
@@ -41,10 +47,10 @@ class ServerProcess(Process):
         failure: Why the start failed.
         then: The token of the continuation that comes before any message.
         idle: The timer of the last result's `timeout`.
-        suspended: Whether only system requests are answered.
+        held: While it is suspended, the messages that came, in order; else None.
     """
 
-    __slots__ = ("awaited", "began", "failure", "idle", "phase", "server", "state", "suspended", "then")
+    __slots__ = ("awaited", "began", "failure", "held", "idle", "phase", "server", "state", "then")
 
     def __init__(self, runtime: Runtime, server: GenServer[Any]) -> None:
         super().__init__(runtime)
@@ -56,7 +62,7 @@ class ServerProcess(Process):
         self.failure: Reason = None
         self.then: Any = UNSET
         self.idle: Timer | None = None
-        self.suspended = False
+        self.held: deque[Any] | None = None
         self.trapping = server.trap_exit
 
     def label(self) -> str:
@@ -98,7 +104,7 @@ class ServerProcess(Process):
         elif kind is Stop:
             self._start_over(FAILED, result.reason)
         else:
-            self._start_over(FAILED, Fault("bad_return_value", _shown(result)))
+            self._start_over(FAILED, Fault("bad_return_value", shown(result, _LONGEST)))
 
     def _start_failed(self, reason: Reason) -> None:
         if reason.__class__ is Crash:
@@ -132,7 +138,7 @@ class ServerProcess(Process):
 
     def run(self, limit: int) -> int:  # noqa: C901, PLR0912, PLR0915 - the hot loop, in one piece
         """Handle the continuation and up to `limit` messages."""
-        if self.suspended:
+        if self.held is not None:
             return self.run_suspended()
         server = self.server
         handled = 0
@@ -180,8 +186,8 @@ class ServerProcess(Process):
         if message.__class__ is Exit:
             self.stop(message.reason, message)
             return False
-        system.answer(self, message)
-        if self.suspended:
+        self.answer(message)
+        if self.held is not None:
             self.run_suspended()
             return False
         return self.phase is RUNNING and self.alive
@@ -204,7 +210,7 @@ class ServerProcess(Process):
             self.stop(result.reason, message, result.reply, sender)
             return False
         elif kind is not NoReply:
-            self.stop(Fault("bad_return_value", _shown(result)), message)
+            self.stop(Fault("bad_return_value", shown(result, _LONGEST)), message)
             return False
         self.state = result.state
         if result.timeout is not None or result.then is not UNSET:
@@ -220,7 +226,7 @@ class ServerProcess(Process):
     def _idle_out(self, _: None) -> None:
         self.idle = None
         # A message that is queued already came first.
-        if self.alive and not self.mailbox:
+        if self.alive and not self.backlog():
             self.runtime.deliver(self, Timeout())
 
     # ---------------------------------------------------------------- coroutines
@@ -267,6 +273,7 @@ class ServerProcess(Process):
 
     def stop(self, reason: Reason, message: Any, reply: Any = UNSET, sender: From | None = None) -> None:
         """End in order: `terminate`, the reply, then links and monitors."""
+        self.resume()
         self.phase = STOPPING
         self.queued = True
         self._stop_idling()
@@ -312,53 +319,61 @@ class ServerProcess(Process):
         self.runtime.end(self, reason)
 
     def _log_end(self, reason: Reason, message: Any) -> None:
-        trace = reason.traceback if reason.__class__ is Crash else ""
-        client = f"\nclient: {message.sender.pid}" if message.__class__ is CallRequest else ""
-        _log.error(
-            "%s %s terminating: %s\nlast message: %s%s\nstate: %s\n%s",
-            self.label(), self.names[0] if self.names else self.pid, reason, _shown(message), client,
-            _shown(self.formatted_state()), trace,
-            extra={"pid": self.pid, "reason": reason},
-        )  # fmt: skip
+        name = f"{self.label()} {self.names[0] if self.names else self.pid}"
+        last = UNSET if message is None else request_of(message)
+        log_crash(self.pid, name, message, self.shown(Status(self.state, last, reason)))
 
     # ---------------------------------------------------------------- system requests
 
-    def formatted_state(self) -> Any:
-        """Return the state as `format_status` shows it; if that fails, say so."""
-        try:
-            return self.server.format_status(self.state)
-        except Exception as error:  # noqa: BLE001 - the user's hook must not bring the server down
-            return f"<format_status failed: {type(error).__qualname__}>"
+    def answer(self, message: SystemRequest) -> None:
+        """Answer a system request."""
+        system.answer(self, message)
+
+    def shown(self, status: Status) -> Status:
+        """Return a status as `format_status` shows it; if that fails, it says so."""
+        return formatted(self.server, status)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether only system requests are answered."""
+        return self.held is not None
+
+    def backlog(self) -> int:
+        """Return how many messages wait to be handled, those of a suspended server too."""
+        return len(self.mailbox or ()) + len(self.held or ())
+
+    def suspend(self) -> None:
+        """Let messages queue up."""
+        if self.held is None:
+            self.held = deque()
+
+    def resume(self) -> None:
+        """Take messages again, in the order in which they came."""
+        held, self.held = self.held, None
+        if held:
+            held.extend(self.mailbox or ())
+            self.mailbox = held
 
     def run_suspended(self) -> int:
-        """Answer system requests and the parent's exit; everything else stays queued."""
-        mailbox = self.mailbox
-        for message in list(mailbox or ()):
-            if mailbox is None:
-                break
+        """Answer system requests and the parent's exit; everything else is held."""
+        handled = 0
+        while self.mailbox and self.held is not None:
+            message = self.mailbox.popleft()
             kind = message.__class__
             if kind is SystemRequest:
-                mailbox.remove(message)
-                system.answer(self, message)
+                handled += 1
+                self.answer(message)
             elif kind is Exit and message.pid == self.parent:
                 self.stop(message.reason, message)
-            if not self.alive or self.phase is not RUNNING:
-                return 1
-        if self.suspended:
-            self.queued = False
-        else:
+                return handled + 1
+            else:
+                self.held.append(message)
+        if self.alive and self.phase is RUNNING:
             self.rest()
-        return 1
+        return handled
 
 
 def _reraise_fatal(error: BaseException) -> None:
     """Ctrl-C belongs to the loop, not to the process that happened to run."""
     if isinstance(error, KeyboardInterrupt):
         raise error
-
-
-def _shown(value: Any) -> str:
-    try:
-        return repr(value)[:2000]
-    except Exception:  # noqa: BLE001 - a user's __repr__ may raise anything
-        return f"<{type(value).__qualname__}>"

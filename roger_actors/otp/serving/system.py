@@ -5,25 +5,41 @@ Source: Erlang `sys`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
-from roger_actors.otp.message import SystemRequest
+from roger_actors.errors import Undeliverable
+from roger_actors.otp.message import Refusal, SystemRequest
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import Fault, Reason, of_exception
+from roger_actors.otp.reason import ExitProcess, Reason, of_exception, shown
 from roger_actors.otp.runtime import Runtime
+from roger_actors.otp.serving.status import Status
 
 
 class Server(Protocol):
     """What is asked: a `ServerProcess`."""
 
     runtime: Runtime
+    server: Any
     pid: Pid
     parent: Pid | None
     names: list[str] | None
-    mailbox: Any
     state: Any
     phase: str
-    suspended: bool
+    handled: int
+
+    @property
+    def suspended(self) -> bool:
+        """Whether only system requests are answered."""
+        ...
+
+    def suspend(self) -> None:
+        """Let messages queue up."""
+        ...
+
+    def resume(self) -> None:
+        """Take messages again, in the order in which they came."""
+        ...
 
     def stop(self, reason: Reason, message: Any) -> None:
         """End in order."""
@@ -33,35 +49,40 @@ class Server(Protocol):
         """Return the server's class name."""
         ...
 
-    def formatted_state(self) -> Any:
-        """Return the state as `format_status` shows it."""
+    def backlog(self) -> int:
+        """Return how many messages wait to be handled."""
+        ...
+
+    def shown(self, status: Status) -> Status:
+        """Return a status as `format_status` shows it."""
         ...
 
 
 def answer(server: Server, message: SystemRequest) -> None:
-    """Answer a system request."""
+    """Answer a system request; what goes wrong is the asker's to know."""
     if message.operation == "terminate":
         server.stop(message.argument, message)
         return
     try:
-        value = _answer(server, message.operation, message.argument)
+        value = _ANSWERS[message.operation](server, message.argument)
+    except (Exception, ExitProcess) as error:  # noqa: BLE001 - a replace_state function may do anything
+        value = Refusal("CallbackFailed", {"callback": message.operation, "reason": of_exception(error)})
+    try:
         server.runtime.reply(message.sender, value)
-    except Exception as error:  # noqa: BLE001 - a replace_state function or an unencodable state: the asker's affair
-        server.runtime.reply(message.sender, of_exception(error))
+    except Undeliverable as error:
+        server.runtime.reply(message.sender, _portable(value, error))
 
 
-def _answer(server: Server, operation: str, argument: Any) -> Any:
-    if operation == "get_state":
-        return server.state
-    if operation == "get_status":
-        return status(server)
-    if operation == "replace_state":
-        server.state = argument(server.state)
-        return server.state
-    if operation in {"suspend", "resume"}:
-        server.suspended = operation == "suspend"
-        return None
-    return Fault("unknown_system_operation", operation)
+def _replace_state(server: Server, change: Callable[[Any], Any]) -> Any:
+    server.state = change(server.state)
+    return server.state
+
+
+def _portable(value: Any, error: Undeliverable) -> Any:
+    """Return an answer that can travel instead of one that cannot: a status with its state as text."""
+    if value.__class__ is dict and "phase" in value:
+        return {**value, "state": shown(value["state"])}
+    return Refusal("Undeliverable", error.data)
 
 
 def status(server: Server) -> dict[str, Any]:
@@ -72,6 +93,17 @@ def status(server: Server) -> dict[str, Any]:
         "class": server.label(),
         "phase": "suspended" if server.suspended else server.phase,
         "parent": server.parent,
-        "mailbox": len(server.mailbox or ()),
-        "state": server.formatted_state(),
+        "mailbox": server.backlog(),
+        "handled": server.handled,
+        "state": server.shown(Status(server.state)).state,
     }
+
+
+_ANSWERS: Final[dict[str, Callable[[Server, Any], Any]]] = {
+    "get_state": lambda server, _: server.state,
+    "get_status": lambda server, _: status(server),
+    "replace_state": _replace_state,
+    "suspend": lambda server, _: server.suspend(),
+    "resume": lambda server, _: server.resume(),
+    "get_callback_module": lambda server, _: server.server.callback_module(server.state),
+}

@@ -81,15 +81,17 @@ class State:
         children: By id, in start order.
         ids: Ids of running children by pid.
         window: Recent restarts.
+        module: `module:name` of the function that the children came from, None if they were given.
     """
 
-    __slots__ = ("children", "flags", "ids", "name", "window")
+    __slots__ = ("children", "flags", "ids", "module", "name", "window")
 
     def __init__(self, name: str, flags: SupervisorFlags) -> None:
         self.name = name
         self.flags = flags
         self.children: dict[Any, Child] = {}
         self.ids: dict[Pid, Any] = {}
+        self.module: str | None = None
         self.window = RestartWindow(intensity=flags.intensity, period=flags.period)
 
 

@@ -28,13 +28,15 @@ class State(dynamic.State):
 
     Attributes:
         spec: The normalised spec of all children.
+        module: `module:name` of the function that the spec came from, None if it was given.
     """
 
-    __slots__ = ("spec",)
+    __slots__ = ("module", "spec")
 
     def __init__(self, name: str, flags: SupervisorFlags, spec: ChildSpec) -> None:
         super().__init__(name, flags)
         self.spec = spec
+        self.module: str | None = None
 
 
 def begin(name: str, flags: SupervisorFlags, specs: Any) -> Ok[State] | Stop[State]:
