@@ -11,6 +11,7 @@ from roger_actors.otp.runtime import wire
 from roger_actors.otp.runtime.log import Log
 from roger_actors.otp.runtime.records import CURRENT, Pending, Process, Target
 from roger_actors.otp.runtime.runtime import Runtime
+from roger_actors.otp.runtime.scheduler import Turn
 from roger_actors.otp.runtime.timers import Timer, Timers
 
-__all__ = ["CURRENT", "Log", "Pending", "Process", "Runtime", "Target", "Timer", "Timers", "wire"]
+__all__ = ["CURRENT", "Log", "Pending", "Process", "Runtime", "Target", "Timer", "Timers", "Turn", "wire"]

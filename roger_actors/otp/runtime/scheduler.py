@@ -31,6 +31,21 @@ MESSAGES_PER_TURN: Final = 32
 _make = tuple.__new__
 
 
+class Turn:
+    """The share of the host's time that a long loop inside one callback takes at once."""
+
+    __slots__ = ("_over",)
+
+    def __init__(self) -> None:
+        self._over = perf_counter() + TURN_SECONDS
+
+    async def share(self) -> None:
+        """Let the loop and other processes run if this turn is over, and begin the next."""
+        if perf_counter() > self._over:
+            await asyncio.sleep(0)
+            self._over = perf_counter() + TURN_SECONDS
+
+
 class Scheduler:
     """The table of a host's processes, their names, their mailboxes and the run queue.
 

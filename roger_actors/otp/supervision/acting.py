@@ -19,6 +19,7 @@ from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
 from roger_actors.otp.reason import SHUTDOWN, Fault, Reason, Shutdown
 from roger_actors.otp.result import NoReply, Ok, Stop
+from roger_actors.otp.runtime import Turn
 from roger_actors.otp.supervision import report
 from roger_actors.otp.supervision.children import (
     IGNORED,
@@ -116,7 +117,9 @@ async def begin(name: str, flags: SupervisorFlags, specs: Any) -> Ok[State] | St
 
 async def start_all(state: State, ids: list[Any]) -> tuple[Any, Reason] | None:
     """Start children in order; return the id and reason of the first that fails."""
+    turn = Turn()
     for child_id in ids:
+        await turn.share()
         child = state.children[child_id]
         outcome = await _start(state, child)
         if outcome.kind is REFUSED:
@@ -154,7 +157,9 @@ def forgetful(spec: ChildSpec) -> ChildSpec:
 async def stop_all(state: State, ids: list[Any]) -> None:
     """Stop children in reverse order, each gone before the next is asked; temporary ones are forgotten."""
     ends = Ends(current())
+    turn = Turn()
     for child_id in reversed(ids):
+        await turn.share()
         child = state.children[child_id]
         await _stop(state, child, ends)
         if child.spec.restart == "temporary":

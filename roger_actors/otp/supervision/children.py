@@ -20,7 +20,7 @@ from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
 from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, Fault, Reason, of_exception
 from roger_actors.otp.result import Ignore
-from roger_actors.otp.runtime import Pending, Process
+from roger_actors.otp.runtime import Pending, Process, Turn
 
 STARTED: Final = "started"
 IGNORED: Final = "ignored"
@@ -159,9 +159,13 @@ async def stop_together(children: Sequence[tuple[Pid, ShutdownLimit | None]], en
         The reasons they really ended with.
     """
     runtime = current().runtime
-    asked = [_ask_to_end(pid, shutdown) for pid, shutdown in children]
+    turn = Turn()
+    asked = []
     reasons = []
     try:
+        for pid, shutdown in children:
+            await turn.share()
+            asked.append(_ask_to_end(pid, shutdown))
         for pending in asked:
             assert pending.future is not None
             reason = await pending.future
