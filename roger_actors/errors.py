@@ -12,7 +12,8 @@ RogerActorsError
 │   ├── NameTaken                          carries the name and the holder
 │   ├── StartFailed                        init refused or crashed; carries the reason
 │   ├── CallbackFailed                     a function given to a system request raised
-│   └── BadReturn                          a callback returned no known shape
+│   ├── BadReturn                          a callback returned no known shape
+│   └── InvalidTask (also ValueError)      asked for by another than its owner, or twice
 ├── SupervisionError
 │   ├── InvalidChildSpec                   which child, which field
 │   ├── ChildAlreadyStarted                carries the pid of who has the id or name
@@ -153,6 +154,12 @@ class BadReturn(ProcessError):
     """A callback returned something it may not. Data: `callback`, `value`."""
 
     template = "{callback} returned {value!r}, which is none of its allowed results"
+
+
+class InvalidTask(ProcessError, ValueError):
+    """A task cannot be asked for its result here. Data: `task` (its pid), `detail`."""
+
+    template = "task {task} {detail}"
 
 
 class SupervisionError(RogerActorsError):

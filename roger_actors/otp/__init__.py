@@ -7,10 +7,12 @@ In reading order:
 - values: `pid`, `reason`, `message`, `result`, `child_spec`;
 - what runs: `runtime` (one host's processes, the wire), `process`, `serving`, `gen_server`;
 - who restarts: `supervision`, `supervisor`, `dynamic_supervisor`; and who is found: `registry`;
-- `hosts`: hosts as processes, and a node seen from its starter.
+- `hosts`: hosts as processes, and a node seen from its starter;
+- `behaviours`: tasks, and what else is made of servers and supervisors.
 """
 
 from roger_actors.otp import process, reason
+from roger_actors.otp.behaviours import StreamOptions, Task, TaskExit, TaskOk, TaskSupervisor
 from roger_actors.otp.child_spec import RESTARTING, ChildCount, ChildInfo, ChildSpec, Start
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
@@ -82,9 +84,14 @@ __all__ = [
     "Signal",
     "Start",
     "Stop",
+    "StreamOptions",
     "Supervisor",
     "SupervisorFlags",
     "Target",
+    "Task",
+    "TaskExit",
+    "TaskOk",
+    "TaskSupervisor",
     "Timeout",
     "host_child",
     "host_of_role",

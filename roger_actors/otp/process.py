@@ -56,6 +56,18 @@ def self() -> Pid:
     return current().pid
 
 
+def callers() -> tuple[Pid, ...]:
+    """Return who asked for the current process's work: its caller first, then that one's caller, and so on.
+
+    Empty but in a task; log records of a task that crashes carry the same as `callers`.
+
+    Source:
+        Elixir `$callers`.
+    """
+    process = current()
+    return process.callers if isinstance(process, FunctionProcess) else ()
+
+
 def send(to: Target, message: Any) -> None:
     """Send a message; silent if the process is dead.
 
@@ -177,13 +189,18 @@ def is_alive(pid: Pid) -> bool:
 
 
 class FunctionProcess(Process):
-    """A process that runs one function and ends with it."""
+    """A process that runs one function and ends with it.
 
-    __slots__ = ("_function", "_matching", "_waiter")
+    Attributes:
+        callers: Who asked for its work, the nearest first; known of tasks.
+    """
+
+    __slots__ = ("_function", "_matching", "_waiter", "callers")
 
     def __init__(self, runtime: Runtime, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         super().__init__(runtime)
         self._function: tuple[Callable[..., Any], tuple[Any, ...]] | None = (function, args)
+        self.callers: tuple[Pid, ...] = ()
         self._waiter: Any = None
         self._matching: Callable[[Any], bool] | None = None
 
@@ -232,8 +249,9 @@ class FunctionProcess(Process):
         if self.alive and not is_clean(reason):
             trace = reason.traceback if reason.__class__ is Crash else ""
             _log.error(
-                "process %s ended: %s\n%s", self.pid, reason, trace, extra={"pid": self.pid, "reason": reason}
-            )
+                "process %s ended: %s\n%s", self.pid, reason, trace,
+                extra={"pid": self.pid, "reason": reason, "callers": self.callers},
+            )  # fmt: skip
         self.runtime.end(self, reason)
 
     def _offer(self) -> None:

@@ -26,6 +26,10 @@ from roger_actors import (
     Start,
     Stop,
     Supervisor,
+    Task,
+    TaskExit,
+    TaskOk,
+    TaskSupervisor,
     load,
     process,
 )
@@ -174,3 +178,42 @@ async def supervise() -> None:
     assert_type(supervisor, Pid)
     many = await DynamicSupervisor.start_link(max_children=10)
     print(await DynamicSupervisor.start_child(many, child))
+
+
+def count(text: str, times: int) -> int:
+    return len(text) * times
+
+
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+async def use_tasks() -> None:
+    length = Task.async_(count, "text", 2)
+    body = Task.async_(fetch, "https://example.org")
+    assert_type(length, Task[int])
+    assert_type(body, Task[bytes])
+    assert_type(await Task.await_(length), int)
+    assert_type(await Task.await_(body, timeout=1.0), bytes)
+    assert_type(await Task.await_many([body, body]), list[bytes])
+    assert_type(await Task.yield_(body), TaskOk[bytes] | TaskExit | None)
+    assert_type(await Task.shutdown(body, "brutal_kill"), TaskOk[bytes] | TaskExit | None)
+    assert_type(await Task.start_link(fetch, "https://example.org"), Pid)
+    async for outcome in Task.async_stream(["a", "b"], fetch, max_concurrency=2, timeout=None):
+        match outcome:
+            case TaskOk(value):
+                assert_type(value, bytes)
+            case TaskExit(reason):
+                print(reason)
+
+
+async def use_supervised_tasks() -> None:
+    tasks = await TaskSupervisor.start_link(name="tasks", max_children=10)
+    assert_type(tasks, Pid)
+    assert_type(await TaskSupervisor.async_("tasks", count, "text", 2), Task[int])
+    task = await TaskSupervisor.async_nolink("tasks", fetch, "https://example.org", shutdown="brutal_kill")
+    assert_type(task, Task[bytes])
+    assert_type(await TaskSupervisor.start_child("tasks", fetch, "x", restart="transient"), Pid)
+    async for outcome in TaskSupervisor.async_stream_nolink(tasks, ["a"], count, 3, ordered=False):
+        assert_type(outcome, TaskOk[int] | TaskExit)
+    assert_type(await TaskSupervisor.children(tasks), list[Pid])
