@@ -54,7 +54,10 @@ class Stage(GenServer):
         return super().handle_call(request, sender, state)
 
     def handle_cast(self, request, state):
-        os.kill(os.getpid(), request[1])
+        _, signal, status = request
+        if signal is None:
+            os._exit(status)
+        os.kill(os.getpid(), signal)
         return NoReply(state)
 
 
@@ -81,6 +84,7 @@ async def _perform(path, name, given, transport, second, sender):
             await getattr(_module(path), name)(world=world, **pickle.loads(given))
             answer = ("passed", None)
         finally:
+            world.clean()
             await GenServer.stop(script)
     except BaseException as error:
         answer = ("failed", "".join(traceback.format_exception(error)))

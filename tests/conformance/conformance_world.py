@@ -27,6 +27,8 @@ from roger_actors.otp import (
     Timeout,
     process,
 )
+from roger_actors.otp.supervision.children import STARTED, start_one
+from roger_actors.transport import HostExit
 
 SCRIPT = "script"
 """The name, on the host `first`, of the server that knows how children shall begin, and what they did."""
@@ -35,14 +37,14 @@ ABNORMAL = "abnormal"
 """An exit reason that is not clean."""
 
 MEMORY = []
-"""The in-memory node of the test that runs, for `World.kill_host`."""
+"""The in-memory node of the test that runs, for `World.end_host`."""
 
 
 class Script(GenServer):
     """Holds the journal, and what each label's next starts shall do."""
 
     def init(self):
-        return Ok({"journal": [], "plans": {}, "hanging": {}})
+        return Ok({"journal": [], "plans": {}, "hanging": {}, "holding": {}})
 
     def handle_call(self, request, sender, state):
         match request:
@@ -65,6 +67,14 @@ class Script(GenServer):
                 return Reply(True, state)
             case ("hanging", label):
                 return Reply(label in state["hanging"], state)
+            case ("hold", label):
+                state["holding"][label] = sender
+                return NoReply(state)
+            case ("let_go", label):
+                if label not in state["holding"]:
+                    return Reply(False, state)
+                GenServer.reply(state["holding"].pop(label), None)
+                return Reply(True, state)
             case "journal":
                 return Reply(state["journal"], state)
         return super().handle_call(request, sender, state)
@@ -83,12 +93,16 @@ class Script(GenServer):
 class Player(GenServer):
     """A child that obeys, on whatever host.
 
-    Calls: `("value",)`, `("reply", value)`, `("wait",)` (never answered), `("return", result)` (returned by
-    the callback as it is), `("args",)`. Casts: `("exit", reason)`, `("raise", text)`, `("stop", reason)`,
-    `("unlink", pid)`, `("set", value)`, `("die", signal)` (the host's OS process).
+    Calls: `("value",)`, `("reply", value)`, `("wait",)` (never answered), `("hand", pid)` (not answered
+    either; the pid is sent the `From`), `("return", result)` (returned by the callback as it is),
+    `("args",)`, `("do", name, *arguments)` (a function of `process`, which the player calls), `("stop",
+    reason, reply)`. Casts: `("exit", reason)`, `("raise", text)`, `("stop", reason)`, `("unlink", pid)`,
+    `("set", value)`, `("answer", sender, value)`, `("do", …)`, `("die", signal)` (the host's OS process).
     """
 
-    async def init(self, label="player", home=None, *extra, trap=True, stops_in=None, stop_reason=None):
+    async def init(
+        self, label="player", home=None, *extra, trap=True, stops_in=None, stop_reason=None, holds=False
+    ):
         """Begin as the script says.
 
         Args:
@@ -98,6 +112,7 @@ class Player(GenServer):
             trap: Whether it traps exits, and so runs `terminate`.
             stops_in: Seconds that `terminate` takes; infinity for never.
             stop_reason: What `terminate` exits with instead.
+            holds: Whether `terminate` waits until `World.let_go`.
         """
         target = SCRIPT if home is None else (SCRIPT, home)
         match await GenServer.call(target, ("begin", label), timeout=30.0):
@@ -122,6 +137,7 @@ class Player(GenServer):
                 "extra": extra,
                 "stops_in": stops_in,
                 "stop_reason": stop_reason,
+                "holds": holds,
                 "value": None,
             }
         )
@@ -134,14 +150,25 @@ class Player(GenServer):
                 return Reply(list(state["extra"]), state)
             case ("wait",):
                 return NoReply(state)
+            case ("hand", pid):
+                process.send(pid, sender)
+                return NoReply(state)
             case ("reply", value):
                 return Reply(value, state)
             case ("return", result):
                 return result
+            case ("do", name, *arguments):
+                return Reply(getattr(process, name)(*arguments), state)
+            case ("stop", reason, reply):
+                return Stop(reason, state, reply)
         return super().handle_call(request, sender, state)
 
-    def handle_cast(self, request, state):
+    def handle_cast(self, request, state):  # noqa: C901 - a table of commands
         match request:
+            case ("do", name, *arguments):
+                getattr(process, name)(*arguments)
+            case ("answer", sender, value):
+                GenServer.reply(sender, value)
             case ("exit", reason):
                 process.exit(reason)
             case ("raise", text):
@@ -166,6 +193,8 @@ class Player(GenServer):
         GenServer.cast(state["script"], ("stopped", state["label"], reason))
         if state["stops_in"] is not None:
             await process.sleep(state["stops_in"])
+        if state["holds"]:
+            await GenServer.call(state["script"], ("hold", state["label"]), timeout=None)
         if state["stop_reason"] is not None:
             raise ExitProcess(state["stop_reason"])
 
@@ -197,6 +226,7 @@ class World:
         self.second = second
         self.elsewhere = "same" if transport == "memory" else int(second)
         self.handler = Records()
+        self._players = []
 
     @property
     def records(self):
@@ -207,7 +237,7 @@ class World:
 
     def start(self, label, *extra, **options):
         """Return the `Start` of a player."""
-        home = None if self.transport == "memory" else int(process.self().host)
+        home = int(process.self().host)
         target = Player if self.transport == "memory" else "conformance_world:Player"
         return Start(target, label, home, *extra, **options)
 
@@ -228,6 +258,29 @@ class World:
         """Return the spec of a supervisor beside its parent; one_for_one, ten restarts unless told."""
         options = {"strategy": "one_for_one", "max_restarts": 10, **(options or {})}
         return ChildSpec(id=id_, start=Start(Supervisor, children, **options), **fields)
+
+    async def player(self, label="player", *extra, host=None, link=False, **options):
+        """Start a player that has no supervisor.
+
+        Args:
+            label: What the journal and plans call it.
+            extra: More arguments for it.
+            host: Where; by default where children live. `same` for the test's own host.
+            link: Whether it stays linked to the test, which is its parent.
+            options: As for `child`.
+        """
+        host = self.elsewhere if host is None else host
+        outcome = await start_one(self.child(label, *extra, options=options, host=host))
+        assert outcome.kind is STARTED, outcome
+        self._players.append(outcome.pid)
+        if not link:
+            process.unlink(outcome.pid)
+        return outcome.pid
+
+    def clean(self):
+        """Kill the players that the test left."""
+        for pid in self._players:
+            process.exit(pid, KILL)
 
     async def supervisor(self, children, **options):
         """Start a supervisor linked to the test; one_for_one with ten restarts in 5 s unless told."""
@@ -269,6 +322,16 @@ class World:
         """
         return [tuple(entry) for entry in await GenServer.call(SCRIPT, "journal")]
 
+    async def let_go(self, label):
+        """Let a `terminate` that holds go on, as soon as it does."""
+        while not await GenServer.call(SCRIPT, ("let_go", label)):
+            await process.sleep(0.005)
+
+    async def journalled(self, *entry):
+        """Wait until something has happened."""
+        while entry not in await self.journal():
+            await process.sleep(0.005)
+
     # ------------------------------------------------------------ ends
 
     async def end(self, pid, reason):
@@ -300,12 +363,12 @@ class World:
         message = await process.receive(seconds)
         assert isinstance(message, Timeout), f"unexpected {message!r}"
 
-    async def kill_host(self, signal=9):
-        """Kill the other app host as the system would; it is started anew under another number."""
+    def end_host(self, signal=None, status=None):
+        """End the other app host as the system would; it is started anew under another number."""
         if self.transport == "memory":
-            MEMORY[0].kill_host(self.second, signal)
+            MEMORY[0].end_host(self.second, HostExit(signal=signal, status=status))
         else:
-            GenServer.cast(("stage", self.second), ("die", signal))
+            GenServer.cast(("stage", self.second), ("end", signal, status))
 
     # ------------------------------------------------------------ reports
 
