@@ -13,7 +13,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from conformance_world import SCRIPT, Script, World
+from conformance_world import RUNTIMES, SCRIPT, Script, World
 
 from roger_actors.errors import NoProcess
 from roger_actors.otp import (
@@ -47,6 +47,9 @@ class Stage(GenServer):
                 return NoReply(state)
             case ("processes",):
                 return Reply(_running(), state)
+            case ("kill_when_told", pid, folder):
+                process.spawn(_kill_when_told, pid, Path(folder))
+                return Reply(None, state)
             case ("kill_left", pids):
                 for pid in pids:
                     process.exit(pid, KILL)
@@ -68,6 +71,14 @@ def _running():
         for one in process.here().processes.values()
         if one.label() != "_answer" and one.pid != process.self()
     ]
+
+
+async def _kill_when_told(pid, folder):
+    while not (folder / "go").exists():
+        await process.sleep(0.002)
+    process.exit(pid, KILL)
+    await process.sleep(0.05)
+    (folder / "done").touch()
 
 
 async def _perform(path, name, given, transport, second, sender):
@@ -124,7 +135,9 @@ def root(endpoint, args):
 
 
 def app(endpoint, args):
-    open_host(endpoint, [ChildSpec(id="stage", start=Start(Stage, name="stage"))], own_process=False)
+    RUNTIMES[endpoint.host] = open_host(
+        endpoint, [ChildSpec(id="stage", start=Start(Stage, name="stage"))], own_process=False
+    )
 
 
 def alone(endpoint, args):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections import deque
+from pathlib import Path
 
 from roger_actors.otp import (
     KILL,
@@ -38,6 +40,9 @@ ABNORMAL = "abnormal"
 
 MEMORY = []
 """The in-memory node of the test that runs, for `World.end_host`."""
+
+RUNTIMES = {}
+"""The in-memory node's app hosts by number, for `World.ends_unseen`."""
 
 
 class Script(GenServer):
@@ -163,7 +168,7 @@ class Player(GenServer):
                 return Stop(reason, state, reply)
         return super().handle_call(request, sender, state)
 
-    def handle_cast(self, request, state):  # noqa: C901 - a table of commands
+    def handle_cast(self, request, state):
         match request:
             case ("do", name, *arguments):
                 getattr(process, name)(*arguments)
@@ -232,6 +237,10 @@ class World:
     def records(self):
         """The log records of this host since the test began."""
         return self.handler.found
+
+    def place(self, where):
+        """Return what `host` of a child is: `beside` the test, or `away` on the other host."""
+        return "same" if where == "beside" else int(self.second)
 
     # ------------------------------------------------------------ children
 
@@ -345,6 +354,22 @@ class World:
         else:
             GenServer.cast(pid, ("exit", reason))
         return (await self.down(ref)).reason
+
+    async def ends_unseen(self, pid):
+        """Kill a process of the other app host; return before this host is told, with the news on its way.
+
+        What the caller does without an `await` happens at that moment.
+        """
+        if self.transport == "memory":
+            there = RUNTIMES[pid.host]
+            there.exit(there.host_pid, pid, KILL)
+            there.remote.flush()
+            return
+        with tempfile.TemporaryDirectory(prefix="roger-", dir="/tmp") as folder:
+            await GenServer.call(("stage", pid.host), ("kill_when_told", pid, folder))
+            (Path(folder) / "go").touch()
+            while not (Path(folder) / "done").exists():
+                pass
 
     async def down(self, ref, within=10.0):
         """Return the `Down` of a monitor."""

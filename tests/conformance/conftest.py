@@ -140,6 +140,7 @@ def world(request, nodes):
     conformance_world.MEMORY.append(node)
     yield Hosts("memory", node, lambda: loop.advance(0.01))
     conformance_world.MEMORY.clear()
+    conformance_world.RUNTIMES.clear()
     node.stop(5.0)
     loop.settle()
     loop.close()

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 _log = Log(__name__)
 
-_SEND, _EXIT, _LINK, _UNLINK, _LINK_EXIT, _MONITOR, _DEMONITOR, _DOWN, _CALL, _REPLY, _FAREWELL, _READY = (
-    range(12)
-)
+_SEND, _EXIT, _LINK, _UNLINK, _UNLINKED, _LINK_EXIT = range(6)
+_MONITOR, _DEMONITOR, _DOWN, _CALL, _REPLY, _FAREWELL, _READY = range(6, 13)
 
 _FLUSH_BYTES = 262_144
 MOST_BYTES = 64 * 1024 * 1024
@@ -55,6 +54,7 @@ class Remote:
         self._sizes: dict[HostId, int] = {}
         self._watching: dict[HostId, dict[int, Process | Pending]] = {}
         self._linked: dict[HostId, set[Process]] = {}
+        self._unlinking: dict[HostId, dict[tuple[int, Pid], int]] = {}
         self._incoming: dict[tuple[HostId, int], Process] = {}
         self._farewells: dict[HostId, Reason] = {}
         self._handlers = self._make_handlers()
@@ -157,9 +157,16 @@ class Remote:
             self._put(other.host, _LINK, other.serial, process.pid)
 
     def unlink(self, process: Process, other: Pid) -> None:
-        """Tell the other side that a link is gone."""
+        """Tell the other side that a link is gone.
+
+        Until it says that it knows, what it says of a link between the two is of the link that is gone:
+        its exit signal, and a link of its own that our word of this one will undo.
+        """
         self._drop_link(process, other.host)
-        if other.serial:
+        if other.serial and self.is_up(other.host):
+            unlinking = self._unlinking.setdefault(other.host, {})
+            key = process.pid.serial, other
+            unlinking[key] = unlinking.get(key, 0) + 1
             self._put(other.host, _UNLINK, other.serial, process.pid)
 
     def link_exit(self, process: Process, other: Pid, reason: Reason) -> None:
@@ -251,9 +258,9 @@ class Remote:
 
     def _make_handlers(self) -> list[Callable[..., None]]:
         return [
-            *(self._in_send, self._in_exit, self._in_link, self._in_unlink, self._in_link_exit),
-            *(self._in_monitor, self._in_demonitor, self._in_down, self._in_call, self._in_reply),
-            *(self._in_farewell, self._in_ready),
+            *(self._in_send, self._in_exit, self._in_link, self._in_unlink, self._in_unlinked),
+            *(self._in_link_exit, self._in_monitor, self._in_demonitor, self._in_down),
+            *(self._in_call, self._in_reply, self._in_farewell, self._in_ready),
         ]
 
     def _local(self, address: int | str) -> Process | None:
@@ -279,23 +286,36 @@ class Remote:
                 other.host, _LINK_EXIT, other.serial, Pid(other.node, self._runtime.host, serial), NOPROC
             )
             return
+        if self._is_unlinking(serial, other):
+            return
         if process.links is None:
             process.links = set()
         process.links.add(other)
         self._linked.setdefault(other.host, set()).add(process)
 
-    def _in_unlink(self, _: HostId, serial: int, other: Pid) -> None:
+    def _in_unlink(self, sender: HostId, serial: int, other: Pid) -> None:
         process = self._runtime.processes.get(serial)
         if process is not None and process.links is not None:
             process.links.discard(other)
             self._drop_link(process, other.host)
+        self._put(sender, _UNLINKED, other.serial, Pid(other.node, self._runtime.host, serial))
+
+    def _in_unlinked(self, sender: HostId, serial: int, other: Pid) -> None:
+        unlinking = self._unlinking[sender]
+        unlinking[serial, other] -= 1
+        if not unlinking[serial, other]:
+            del unlinking[serial, other]
+
+    def _is_unlinking(self, serial: int, other: Pid) -> bool:
+        unlinking = self._unlinking.get(other.host)
+        return unlinking is not None and (serial, other) in unlinking
 
     def _in_link_exit(self, _: HostId, serial: int, other: Pid, reason: Reason) -> None:
         if serial == 0:
             self._runtime.on_shutdown(reason)
             return
         process = self._runtime.processes.get(serial)
-        if process is not None:
+        if process is not None and not self._is_unlinking(serial, other):
             self._runtime.linked_exit(process, other, reason)
             self._drop_link(process, other.host)
 
@@ -366,6 +386,7 @@ class Remote:
             reason = of_host_exit(ended.signal, ended.status)
         self._outboxes.pop(host, None)
         self._codecs.pop(host, None)
+        self._unlinking.pop(host, None)
         for process in self._linked.pop(host, ()):
             for other in [pid for pid in process.links or () if pid.host == host]:
                 runtime.linked_exit(process, other, reason)
