@@ -6,25 +6,18 @@ import sys
 
 import pytest
 
-from roger_actors.errors import NoProcess, ServerExited, StartFailed, Undeliverable
+from roger_actors.errors import CallTimeout, NoProcess, StartFailed, Undeliverable
 from roger_actors.otp import (
     APP_HOSTS,
     KILL,
-    KILLED,
-    NORMAL,
     SHUTDOWN,
     ChildSpec,
-    Crash,
-    Down,
     DynamicSupervisor,
-    Exit,
-    ExitStatus,
     GenServer,
     NoReply,
     Outside,
     Pid,
     Reply,
-    Signal,
     Start,
     Supervisor,
     Timeout,
@@ -34,7 +27,7 @@ from roger_actors.otp import (
     serve_outside,
     start_host,
 )
-from roger_actors.otp.reason import NOCONNECTION, NOPROC, TIMEOUT, Shutdown
+from roger_actors.otp.reason import NOCONNECTION, TIMEOUT
 from roger_actors.testing.local_node import LocalNode
 from roger_actors.testing.puppet import Puppet
 from roger_actors.transport.base import HostExit, HostId, Role
@@ -76,19 +69,6 @@ async def far(node, host, journal=None, name="far", **options):
     return await Far.call((name, host), "pid")
 
 
-@pytest.mark.otp_line(183)
-async def test_messages_to_another_host_keep_their_order(node, host, journal):
-    pid = await far(node, host, journal)
-    journal.clear()
-
-    for number in range(1000):
-        process.send(pid, number)
-    process.send(("far", host), "by name")
-    await process.sleep(0.1)
-
-    assert [message for _, _, message in journal] == [*range(1000), "by name"]
-
-
 async def test_a_turns_messages_leave_as_one_frame(node, host):
     pid = await far(node, host)
     frames = []
@@ -100,41 +80,6 @@ async def test_a_turns_messages_leave_as_one_frame(node, host):
     await process.sleep(0.1)
 
     assert len(frames) == 1
-
-
-@pytest.mark.otp_line(188)
-async def test_calls_to_another_host_are_answered_or_end_with_the_servers_reason(node, host):
-    pid = await far(node, host)
-
-    assert await Far.call(pid, ("reply", (1, {"two": pid}))) == (1, {"two": pid})
-    with pytest.raises(NoProcess):
-        await Far.call(("nobody", host), "x")
-    Far.cast(pid, ("exit", ("a", "reason")))
-    with pytest.raises(ServerExited) as caught:
-        await Far.call(pid, ("wait",))
-
-    assert caught.value.reason == ("a", "reason")
-
-
-@pytest.mark.otp_line(185)
-async def test_a_late_reply_of_another_host_is_dropped(node, host, journal):
-    class Late(Far):
-        async def handle_call(self, request, sender, state):
-            if request == "late":
-                await process.sleep(5)
-            return super().handle_call("pid", sender, state)
-
-    async def starts():
-        await Late.start("late", journal, name="late")
-
-    node.spawn(starts, host=host)
-    await process.sleep(0.1)
-
-    with pytest.raises(TimeoutError):
-        await Late.call(("late", host), "late", timeout=1.0)
-
-    assert await process.receive(10) == Timeout()
-    assert not node.runtime(host).remote._incoming
 
 
 async def test_a_reply_may_come_from_a_third_host(node, host, third):
@@ -160,110 +105,38 @@ async def test_a_reply_may_come_from_a_third_host(node, host, third):
     assert not node.runtime(host).remote._incoming
 
 
-@pytest.mark.otp_line(173)
-@pytest.mark.otp_line(174)
-@pytest.mark.parametrize("why", [NORMAL, SHUTDOWN, Shutdown(("a", 1)), "crash", Crash("E", "m", "t")])
-async def test_a_link_to_another_host_tells_the_reason(node, host, why):
+async def test_the_end_of_a_host_of_which_nothing_is_known_is_noconnection(node, host):
     pid = await far(node, host)
     process.link(pid)
+    process.monitor(pid)
 
-    Far.cast(pid, ("exit", why))
+    node.node.end_host(host, HostExit())
 
-    assert await process.receive() == Exit(pid, why)
-
-
-@pytest.mark.otp_line(171)
-async def test_a_link_from_another_host_ends_processes_here(node, host):
-    async def links(to):
-        process.link(to)
-        await process.sleep(1)
-        process.exit("from afar")
-
-    here = process.spawn(process.receive)
-    ref = process.monitor(here)
-    node.spawn(links, here, host=host)
-
-    down = await process.receive()
-
-    assert (down.ref, down.reason) == (ref, "from afar")
+    assert {(await process.receive(1)).reason for _ in range(2)} == {NOCONNECTION}
 
 
-@pytest.mark.otp_line(172)
-@pytest.mark.otp_line(179)
-async def test_links_and_monitors_of_nobody_on_another_host_are_noproc(node, host):
-    nobody = Pid("memory", host, 99)
-
-    process.link(nobody)
-    ref = process.monitor(nobody)
-    named = process.monitor(("nobody", host))
-
-    got = [await process.receive() for _ in range(3)]
-    assert Exit(nobody, NOPROC) in got
-    assert Down(ref, nobody, NOPROC) in got
-    assert Down(named, ("nobody", host), NOPROC) in got
-
-
-@pytest.mark.otp_line(176)
-async def test_a_kill_reaches_another_host(node, host, journal):
-    pid = await far(node, host, journal, trap=True)
-    process.link(pid)
-
-    process.exit(pid, KILL)
-
-    assert await process.receive() == Exit(pid, KILLED)
-    assert journal == [("started", "far")]
-
-
-@pytest.mark.otp_line(180)
-@pytest.mark.otp_line(181)
-async def test_unlink_and_demonitor_hold_across_hosts(node, host):
+async def test_links_monitors_and_calls_over_hosts_leave_no_trace_when_they_are_over(node, host):
     pid = await far(node, host)
     process.link(pid)
-    ref = process.monitor(pid)
-
     process.unlink(pid)
-    process.demonitor(ref, flush=True)
+    process.demonitor(process.monitor(pid))
+    with pytest.raises(CallTimeout):
+        await Far.call(pid, ("wait",), timeout=1.0)
+    process.link(pid)
+    process.monitor(pid)
     Far.cast(pid, ("exit", "gone"))
-
-    assert await process.receive(1) == Timeout()
-
-
-@pytest.mark.otp_line(178)
-@pytest.mark.otp_line(186)
-@pytest.mark.parametrize(
-    ("ended", "why"),
-    [(HostExit(signal=9), Signal(9)), (HostExit(status=3), ExitStatus(3)), (HostExit(), NOCONNECTION)],
-)
-async def test_a_hosts_death_is_the_exit_of_all_its_processes_told_once(node, host, ended, why):
-    pid = await far(node, host)
+    for _ in range(2):
+        await process.receive()
     process.link(pid)
-    first, second = process.monitor(pid), process.monitor(pid)
-    whole = process.monitor(Pid("memory", host, 0))
-    request = GenServer.send_request(pid, ("wait",))
+    process.unlink(pid)
+    await process.sleep(0.1)
 
-    node.node.end_host(host, ended)
-
-    got = [await process.receive(1) for _ in range(5)]
-    assert {message.reason for message in got} == {why}
-    assert {message.ref for message in got if isinstance(message, Down)} == {first, second, whole, request}
-    assert await process.receive(1) == Timeout()
-
-
-@pytest.mark.otp_line(186)
-async def test_a_call_to_a_dying_host_fails_with_its_reason_and_to_a_dead_one_with_noconnection(node, host):
-    pid = await far(node, host)
-    process.spawn(lambda: node.kill_host(host))
-
-    with pytest.raises(ServerExited) as caught:
-        await Far.call(pid, ("wait",))
-    assert caught.value.reason == Signal(9)
-
-    with pytest.raises(ServerExited) as caught:
-        await Far.call(pid, ("wait",))
-    assert caught.value.reason is NOCONNECTION
-    Far.cast(pid, "silent")
-    process.link(pid)
-    assert await process.receive() == Exit(pid, NOCONNECTION)
+    for one in (node.runtime(), node.runtime(host)):
+        remote = one.remote
+        assert not any(remote._watching.values())
+        assert not any(remote._unlinking.values())
+        assert not any(remote._linked.values())
+        assert not remote._incoming
 
 
 async def test_what_a_dying_host_sent_arrives_before_its_death(node, host):
