@@ -240,15 +240,10 @@ async def _start_child(state: State, spec: ChildSpec) -> Any:
 
 async def _terminate_child(state: State, pid: Any) -> Any:
     child = state.children.get(pid) if pid.__class__ is Pid else None
-    if child is None or (child.pid is not RESTARTING and _is_gone(pid)):
+    if child is None or (child.pid is not RESTARTING and current().runtime.is_gone(pid)):
         return Refusal("ChildNotFound", {"child": pid})
     await dynamic.stop_reporting_each(state, [pid])
     return None
-
-
-def _is_gone(pid: Pid) -> bool:
-    runtime = current().runtime
-    return runtime.is_here(pid) and runtime.find(pid) is None
 
 
 async def _count_children(state: State) -> Any:

@@ -258,6 +258,30 @@ async def test_count_children_counts_known_running_and_types():
     assert await Supervisor.count_children(sup) == (2, 1, 0, 2)
 
 
+@pytest.mark.otp_line(144)
+async def test_count_children_does_not_count_a_child_that_ended_unseen():
+    sup = await start([child("a"), child("b")])
+    unlinked = (await pids(sup))["a"]
+    GenServer.cast(unlinked, ("unlink", sup))
+    await end(unlinked, "crash")
+
+    assert await Supervisor.count_children(sup) == (2, 1, 0, 2)
+
+
+@pytest.mark.otp_line(103)
+async def test_a_start_that_fails_on_request_is_told_to_the_caller_and_not_reported(caplog):
+    begins = [None, Stop("broken")]
+    sup = await start([child("a", options={"begins": lambda: begins.pop(0)})])
+    await Supervisor.terminate_child(sup, "a")
+
+    with pytest.raises(StartFailed):
+        await Supervisor.restart_child(sup, "a")
+    with pytest.raises(StartFailed):
+        await Supervisor.start_child(sup, child("b", options={"begins": lambda: Stop("broken")}))
+
+    assert not reports(caplog)
+
+
 @pytest.mark.otp_line(148)
 @pytest.mark.parametrize(
     "ask", [Supervisor.which_children, Supervisor.count_children, DynamicSupervisor.count_children]

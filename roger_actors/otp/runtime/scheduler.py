@@ -161,6 +161,10 @@ class Scheduler:
         """Return whether a target belongs to this host."""
         return target.__class__ is str or target[1] == self.host
 
+    def is_gone(self, pid: Pid) -> bool:
+        """Return whether a pid is of this host and its process has ended."""
+        return pid[1] == self.host and pid[2] not in self.processes
+
     def send(self, target: Target, message: Any) -> None:
         """Send a message; silent if a pid is dead.
 

@@ -123,6 +123,8 @@ async def start_all(state: State, ids: list[Any]) -> tuple[Any, Reason] | None:
         child = state.children[child_id]
         outcome = await _start(state, child)
         if outcome.kind is REFUSED:
+            # Only here: start_child and restart_child tell their caller instead.
+            report.trouble("start_error", state.name, outcome.reason, child.spec, None)
             return child_id, outcome.reason
     return None
 
@@ -142,8 +144,6 @@ async def _start(state: State, child: Child, *, progress: bool = True) -> Outcom
         child.pid = None
         if spec.restart == "temporary":
             del state.children[spec.id]
-    else:
-        report.trouble("start_error", state.name, outcome.reason, spec, None)
     return outcome
 
 
@@ -297,7 +297,9 @@ async def _which_child(state: State, child_id: Any) -> Any:
 async def _count_children(state: State) -> Any:
     children = state.children.values()
     supervisors = sum(child.spec.type == "supervisor" for child in children)
-    running = sum(child.is_running for child in children)
+    runtime = current().runtime
+    # A child that removed its link may have ended unseen.
+    running = sum(child.is_running and not runtime.is_gone(child.pid) for child in children)
     return len(children), running, supervisors, len(children) - supervisors
 
 
