@@ -12,9 +12,9 @@ PY := $(BIN)python
 COVERED := $(BIN)coverage run -m pytest
 JUNIT = --junitxml=build/junit/$@.xml
 # What `make test` runs, fast ones first. CI runs the same through .ci/run.
-STAGES := lint contracts types unit conformance mutants live fault-sample docs examples wheel coverage
+STAGES := lint contracts types unit oracle conformance mutants live fault-sample docs examples wheel coverage
 
-.PHONY: help demo test lint contracts types format unit conformance mutants live fault-sample fault docs docs-serve examples wheel \
+.PHONY: help demo test lint contracts types format unit oracle conformance mutants live fault-sample fault docs docs-serve examples wheel \
 	coverage bench thespian-suite clean setup setup-dev
 
 help: ## List the targets
@@ -60,6 +60,9 @@ conformance: setup-dev ## The 224 lines of OTP's supervision, in memory and with
 
 mutants: setup-dev ## Break the deciding code, one fault at a time: each must turn its line red (ARGS="48 175")
 	@$(PY) -m tests.mutants $(ARGS)
+
+oracle: setup-dev ## Play the recorded scenarios on Erlang's supervisor again, and compare
+	@.ci/with-erlang $(PY) -m tests.oracle check
 
 live: setup-dev ## Tests with real processes and a private RabbitMQ
 	@.ci/with-rabbitmq $(COVERED) $(JUNIT) --ignore=tests/conformance -m "(live or rabbitmq) and not (fault or long or examples)" $(ARGS)
