@@ -45,6 +45,7 @@ from roger_actors.otp.reason import (
 from roger_actors.otp.registry import Registry
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Runtime, Target, wire
+from roger_actors.otp.send_request import NO_REPLY, Answer, RequestIds
 from roger_actors.otp.supervision.restart import SupervisorFlags
 from roger_actors.otp.supervisor import Supervisor
 
@@ -54,9 +55,11 @@ __all__ = [
     "KILL",
     "KILLED",
     "NORMAL",
+    "NO_REPLY",
     "RESTARTING",
     "SHUTDOWN",
     "TOP",
+    "Answer",
     "ChildCount",
     "ChildInfo",
     "ChildSpec",
@@ -78,6 +81,7 @@ __all__ = [
     "Registry",
     "Reply",
     "Request",
+    "RequestIds",
     "Response",
     "Runtime",
     "Shutdown",

@@ -20,13 +20,14 @@ from roger_actors.otp.child_spec import (
     fault_of,
     spec_of,
 )
-from roger_actors.otp.gen_server import GenServer, refused, start_under
+from roger_actors.otp.gen_server import GenServer, start_under
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
+from roger_actors.otp.send_request import refused
 from roger_actors.otp.serving import ServerProcess, Status
 from roger_actors.otp.supervision import dynamic
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Generic, TypeVar, Union, overload
 
-from roger_actors import errors
 from roger_actors.errors import NoProcess, ServerExited, StartFailed
 from roger_actors.otp.child_spec import ChildInfo, ChildSpec, Start
 from roger_actors.otp.message import CastRequest, Exit, From, Refusal, Request
@@ -21,6 +20,7 @@ from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Log, Process, Runtime, Target
+from roger_actors.otp.send_request import SendRequest, refused
 from roger_actors.otp.serving import FAILED, IGNORED, STARTING, ServerProcess, Status
 
 _log = Log(__name__)
@@ -31,7 +31,7 @@ Maybe = Union[T, Coroutine[Any, Any, T]]  # noqa: UP007 a generic alias, spelled
 """A result, or the coroutine of an `async def` callback."""
 
 
-class GenServer(Generic[S]):
+class GenServer(SendRequest, Generic[S]):
     """Base of servers whose state has type `S`.
 
     Example:
@@ -261,20 +261,6 @@ class GenServer(Generic[S]):
         """Answer a saved `From`, from any process, once."""
         here().reply(sender, value)
 
-    @staticmethod
-    def send_request(target: Target, request: Any, timeout: float | None = None) -> Ref:
-        """Ask without waiting: the answer comes as `Response(ref, value)`, an end as `Down`.
-
-        After `timeout` seconds the `Response` carries a `CallTimeout`, and a late answer is dropped. If
-        the process is not there the `Down` comes at once.
-        """
-        runtime = here()
-        process = current()
-        try:
-            return runtime.ref(runtime.ask(target, request, timeout=timeout).number)
-        except (NoProcess, ServerExited):
-            return runtime.monitor(process, target)
-
     # ---------------------------------------------------------------- system requests
 
     @staticmethod
@@ -344,14 +330,6 @@ async def _ask_system(target: Target, operation: str, argument: Any, timeout: fl
     if answer.__class__ is Refusal:
         raise refused(answer)
     return answer
-
-
-def refused(refusal: Refusal) -> errors.RogerActorsError:
-    """Return the error that a server wants raised at its caller."""
-    kind = getattr(errors, refusal.error, None)
-    if isinstance(kind, type) and issubclass(kind, errors.RogerActorsError):
-        return kind(**refusal.data)
-    return StartFailed(what=refusal.error, reason=refusal.data)
 
 
 def _launch(

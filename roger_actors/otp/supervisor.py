@@ -23,13 +23,14 @@ from roger_actors.otp.child_spec import (
     overridden,
     spec_of,
 )
-from roger_actors.otp.gen_server import GenServer, refused
+from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
+from roger_actors.otp.send_request import refused
 from roger_actors.otp.serving import Status
 from roger_actors.otp.supervision import acting, dynamic, simple_one_for_one
 from roger_actors.otp.supervision.restart import (

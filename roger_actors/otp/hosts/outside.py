@@ -12,13 +12,14 @@ from typing import Any
 
 from roger_actors import errors
 from roger_actors.errors import NoProcess, RogerActorsError, Undeliverable
-from roger_actors.otp.gen_server import GenServer, refused
+from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.hosts.host_agent import AGENT, host_tree
 from roger_actors.otp.hosts.host_child import host_of_role
 from roger_actors.otp.message import Refusal
 from roger_actors.otp.process import current, spawn_on
 from roger_actors.otp.reason import Reason, crash_of
 from roger_actors.otp.runtime import Log, Runtime, Target, wire
+from roger_actors.otp.send_request import refused
 from roger_actors.transport import HostId, Node
 
 _log = Log(__name__)

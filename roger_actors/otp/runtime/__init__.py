@@ -9,9 +9,21 @@ and run queue), `links` (decisions), `signals` (links, monitors, ends), `calls`,
 
 from roger_actors.otp.runtime import wire
 from roger_actors.otp.runtime.log import Log
-from roger_actors.otp.runtime.records import CURRENT, Pending, Process, Target
+from roger_actors.otp.runtime.records import CURRENT, Inbox, Pending, Process, Target
 from roger_actors.otp.runtime.runtime import Runtime
 from roger_actors.otp.runtime.scheduler import Turn
 from roger_actors.otp.runtime.timers import Timer, Timers
 
-__all__ = ["CURRENT", "Log", "Pending", "Process", "Runtime", "Target", "Timer", "Timers", "Turn", "wire"]
+__all__ = [
+    "CURRENT",
+    "Inbox",
+    "Log",
+    "Pending",
+    "Process",
+    "Runtime",
+    "Target",
+    "Timer",
+    "Timers",
+    "Turn",
+    "wire",
+]

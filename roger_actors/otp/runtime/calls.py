@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from roger_actors.errors import CallingSelf, CallTimeout, NoProcess, ServerExited
-from roger_actors.otp.message import CallRequest, From, Response, SystemRequest
+from roger_actors.otp.message import CallRequest, Down, From, Response, SystemRequest
 from roger_actors.otp.reason import NOPROC, Reason
 from roger_actors.otp.runtime.records import CURRENT, Pending, Target
 from roger_actors.otp.runtime.signals import Signals
@@ -74,6 +74,7 @@ class Calls(Signals):
             if caller.watches is None:
                 caller.watches = {}
             caller.watches[number] = target, target
+            pending.inbox = None
         return pending
 
     async def call(
@@ -170,8 +171,8 @@ class Calls(Signals):
         if future is not None:
             if not future.done():
                 future.set_result(value)
-        elif pending.process is not None and pending.process.alive:
-            self.deliver(pending.process, Response(self.ref(number), value))
+        else:
+            self._hand_over(pending, Response(self.ref(number), value))
 
     def call_down(self, pending: Pending, reason: Reason) -> None:
         """The one that was asked has ended."""
@@ -181,8 +182,9 @@ class Calls(Signals):
             self.timers.cancel(pending.timer)
         future = pending.future
         if future is None:
-            if pending.process is not None:
-                self.watched_down(pending.process, pending.number, reason)
+            watches = None if pending.process is None else pending.process.watches
+            if watches is not None and watches.pop(pending.number, None) is not None:
+                self._hand_over(pending, Down(self.ref(pending.number), pending.name, reason))
         elif future.done():
             return
         elif pending.for_end:
@@ -213,5 +215,15 @@ class Calls(Signals):
         if pending.future is not None:
             if not pending.future.done():
                 pending.future.set_exception(error)
-        elif pending.process is not None and pending.process.alive:
-            self.deliver(pending.process, Response(self.ref(pending.number), error))
+        else:
+            self._hand_over(pending, Response(self.ref(pending.number), error))
+
+    def _hand_over(self, pending: Pending, message: Response | Down) -> None:
+        """Give the asking process a message, in its code if it waits there, else in its mailbox."""
+        process = pending.process
+        if (
+            process is not None
+            and process.alive
+            and (pending.inbox is None or not pending.inbox.take(message))
+        ):
+            self.deliver(process, message)

@@ -86,6 +86,29 @@ class Process:
         raise NotImplementedError
 
 
+class Inbox:
+    """Where responses go while their process waits for one of them in its code.
+
+    Attributes:
+        future: Who waits, or None.
+        arrived: How many came while nobody waited and went to the mailbox.
+    """
+
+    __slots__ = ("arrived", "future")
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Any] | None = None
+        self.arrived = 0
+
+    def take(self, message: Any) -> bool:
+        """Hand a message to who waits; return whether somebody did."""
+        if self.future is None or self.future.done():
+            self.arrived += 1
+            return False
+        self.future.set_result(message)
+        return True
+
+
 class Pending:
     """Something that waits for a reply or for an end.
 
@@ -98,9 +121,12 @@ class Pending:
         process: The process that asked.
         for_end: Whether the end itself is the answer.
         timer: The time limit.
+        inbox: Where a message for `process` goes first; only there when there is no future.
     """
 
-    __slots__ = ("for_end", "future", "host", "name", "number", "process", "target", "timer")
+    __slots__ = ("for_end", "future", "host", "inbox", "name", "number", "process", "target", "timer")
+
+    inbox: Inbox | None
 
     def __init__(
         self, number: int, name: Any, future: asyncio.Future[Any] | None, process: Process | None
