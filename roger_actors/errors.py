@@ -136,7 +136,10 @@ class NameTaken(ProcessError):
 
 
 class StartFailed(ProcessError):
-    """A process could not start: its init refused, crashed or took too long. Data: `what`, `reason`."""
+    """A process could not start: its init refused, crashed or took too long.
+
+    Data: `what`, `reason`; from a supervisor of children with ids also `child`, as in its reports.
+    """
 
     template = "{what} did not start: {reason}"
 

@@ -306,11 +306,10 @@ def _wanted(children: Any, flags: Any) -> Any:
         made = children()
         if made.__class__ is Ignore:
             return made
-        if made.__class__ is tuple and len(made) == 2:
-            flags, made = made
-        if not isinstance(made, list):
+        whole = made if made.__class__ is tuple and len(made) == 2 else (flags, made)
+        if not isinstance(whole[1], list):
             return Fault("bad_return", (*Start(children).path.split(":"), shown(made)))
-        children = made
+        flags, children = whole
     flags = flags_of(flags)
     wrong = flags_fault(flags)
     if wrong is not None:

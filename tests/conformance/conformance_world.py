@@ -13,6 +13,9 @@ import tempfile
 from collections import deque
 from pathlib import Path
 
+import pytest
+
+from roger_actors.errors import NoProcess, ServerExited, StartFailed
 from roger_actors.otp import (
     KILL,
     ChildSpec,
@@ -204,6 +207,21 @@ class Player(GenServer):
             raise ExitProcess(state["stop_reason"])
 
 
+async def played(label, home, *extra, **options):
+    """Start a player, as a function; the script may want something else of the label `start of …`."""
+    target = SCRIPT if home is None else (SCRIPT, home)
+    behaviour = await GenServer.call(target, ("begin", f"start of {label}"), timeout=30.0)
+    match behaviour:
+        case ("return", value):
+            return value
+        case ("raise", text):
+            raise ValueError(text)
+        case ("exit", reason):
+            raise ExitProcess(reason)
+    pid = await Player.start_link(label, home, *extra, **options)
+    return (pid, behaviour[1]) if behaviour[0] == "extra" else pid
+
+
 class Records(logging.Handler):
     """Keeps the log records of this host."""
 
@@ -263,6 +281,17 @@ class World:
         start = self.start(label if label is not None else id_, *extra, **(options or {}))
         return ChildSpec(id=id_, start=start, **{"host": self.elsewhere, **fields})
 
+    def function_child(self, id_, *extra, **fields):
+        """Return the spec of a player that a function starts; plans for `start of …` tell the function.
+
+        Its behaviours: `ok`, `("extra", value)`, `("return", value)`, `("raise", text)`, `("exit", reason)`.
+        """
+        start = self.start(id_, *extra)
+        target = played if self.transport == "memory" else "conformance_world:played"
+        return ChildSpec(
+            id=id_, start=Start(target, *start.args, **start.kwargs), **{"host": self.elsewhere, **fields}
+        )
+
     def nested(self, id_, children, *, options=None, **fields):
         """Return the spec of a supervisor beside its parent; one_for_one, ten restarts unless told."""
         options = {"strategy": "one_for_one", "max_restarts": 10, **(options or {})}
@@ -298,6 +327,24 @@ class World:
         return await Supervisor.start_link(
             children, **{"strategy": "one_for_one", "max_restarts": 10, **options}
         )
+
+    async def refused(self, children, **options):
+        """Return why such a supervisor does not start; nothing of it is left, and no exit signal comes."""
+        before = set(process.here().processes)
+        with pytest.raises(StartFailed) as caught:
+            await self.supervisor(children, **options)
+        await self.nothing(0)
+        left = [one for serial, one in process.here().processes.items() if serial not in before]
+        assert not [one for one in left if one.label() != "_answer"]
+        return caught.value.reason
+
+    async def is_alive(self, pid):
+        """Return whether a player is alive, on whatever host."""
+        try:
+            await Player.call(pid, ("value",))
+        except (NoProcess, ServerExited):
+            return False
+        return True
 
     async def pids(self, supervisor):
         """Return the pids of a supervisor's children by id; the question waits for a restart under way."""

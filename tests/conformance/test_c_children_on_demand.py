@@ -7,7 +7,7 @@ from conformance_dynamic import KINDS, OnDemand
 from conformance_world import ABNORMAL
 
 from roger_actors.errors import StartFailed
-from roger_actors.otp import SHUTDOWN, ChildSpec, GenServer, Start, Supervisor, process
+from roger_actors.otp import SHUTDOWN, GenServer, Supervisor
 
 
 @pytest.mark.otp_line(38)
@@ -42,17 +42,11 @@ async def test_line_040_a_dynamic_start_that_fails_tells_its_reason_without_the_
     assert await sup.children() == []
 
 
-async def start_with_extra(world, label, extra):
-    """A start function that says more than a pid."""
-    pid = await world.start(label).resolved().start_link(label, *world.start(label).args[1:], extra)
-    return pid, {"said": extra}
-
-
 @pytest.mark.otp_line(41)
 @pytest.mark.parametrize("kind", ["one_for_one", *KINDS])
 async def test_line_041_what_a_start_says_besides_is_passed_back_and_changes_nothing(world, kind):
-    # A start function that returns more runs beside its supervisor on both transports; so does its child.
-    spec = ChildSpec(id="a", start=Start(start_with_extra, world, "a", "more"))
+    spec = world.function_child("a")
+    await world.plan("start of a", *[("extra", {"said": "more"})] * 3)
     if kind == "one_for_one":
         sup = await world.supervisor([])
         pid, extra = await Supervisor.start_child(sup, spec)
@@ -69,4 +63,4 @@ async def test_line_041_what_a_start_says_besides_is_passed_back_and_changes_not
     assert extra == {"said": "more"}
     (after,) = [info.pid for info in await Supervisor.which_children(sup)]
     assert after != pid
-    assert process.is_alive(after)
+    assert await world.is_alive(after)

@@ -16,8 +16,8 @@ from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Down, From, Refusal
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.process import current, monitor
-from roger_actors.otp.reason import SHUTDOWN, Fault
+from roger_actors.otp.process import current, exit, monitor  # noqa: A004 - its OTP name
+from roger_actors.otp.reason import KILL, SHUTDOWN, Fault, shown
 from roger_actors.otp.result import NoReply, Ok, Reply
 from roger_actors.otp.runtime import Process, Runtime
 from roger_actors.otp.serving import ServerProcess
@@ -63,8 +63,10 @@ class HostAgent(GenServer[ChildSpec | None]):
         return NoReply(state)
 
 
-async def _start_child(supervisor: Pid, path: str, args: Any, kwargs: Any, only: bool) -> Pid | None:
-    """Start a child whose supervisor is on another host.
+async def _start_child(
+    supervisor: Pid, path: str, args: Any, kwargs: Any, only: bool
+) -> tuple[Pid, Any] | None:
+    """Start a child whose supervisor is on another host; return it and what its start said besides.
 
     Args:
         supervisor: Its parent.
@@ -80,13 +82,16 @@ async def _start_child(supervisor: Pid, path: str, args: Any, kwargs: Any, only:
     if outcome.kind is not STARTED or outcome.pid is None:
         return None
     runtime = agent.runtime
+    if runtime.remote.portable(supervisor.host, outcome.extra) is not outcome.extra:
+        exit(outcome.pid, KILL)
+        raise StartFailed(what=path, reason=Fault("unportable_extra", shown(outcome.extra)))
     child = runtime.local(outcome.pid)
     child.parent = supervisor
     runtime.link(child, supervisor)
     runtime.unlink(agent, outcome.pid)
     if only:
         monitor(outcome.pid)
-    return outcome.pid
+    return outcome.pid, outcome.extra
 
 
 async def _start_host(spec: ChildSpec | None) -> Pid:

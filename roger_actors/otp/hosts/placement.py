@@ -6,6 +6,8 @@ that is there. The child is named by its import path, so that neither root nor k
 
 from __future__ import annotations
 
+from typing import Any
+
 from roger_actors.errors import StartFailed
 from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.gen_server import GenServer
@@ -14,14 +16,12 @@ from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, exit, link  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import KILL, Fault
 from roger_actors.otp.supervision import children
+from roger_actors.otp.supervision.children import IGNORED, STARTED, Outcome
 from roger_actors.transport import ROOT, HostId
 
 
-async def start_elsewhere(spec: ChildSpec) -> Pid | None:
+async def start_elsewhere(spec: ChildSpec) -> Outcome:
     """Start a child on the host that its spec names, linked to the current process.
-
-    Returns:
-        Its pid, or None if it was ignored.
 
     Raises:
         StartFailed: The host or the child did not start.
@@ -32,23 +32,25 @@ async def start_elsewhere(spec: ChildSpec) -> Pid | None:
         raise StartFailed(what=f"child {spec.id!r}", reason=Fault("no_such_host", spec.host))
     host_pid: Pid = await GenServer.call((AGENT, ROOT), ("start_host",), timeout=None)
     try:
-        pid = await _start_on(host_pid.host, spec, only=True)
+        outcome = await _start_on(host_pid.host, spec, only=True)
     except BaseException:
         exit(host_pid, KILL)
         raise
-    if pid is None:
+    if outcome.kind is IGNORED:
         exit(host_pid, KILL)
-    return pid
+    return outcome
 
 
-async def _start_on(host: HostId, spec: ChildSpec, *, only: bool) -> Pid | None:
+async def _start_on(host: HostId, spec: ChildSpec, *, only: bool) -> Outcome:
     supervisor = current()
     start = spec.start
     request = ("start_child", supervisor.pid, start.path, list(start.args), dict(start.kwargs), only)
-    pid: Pid | None = await GenServer.call((AGENT, host), request, timeout=None)
-    if pid is not None:
-        link(pid)
-    return pid
+    started: tuple[Pid, Any] | None = await GenServer.call((AGENT, host), request, timeout=None)
+    if started is None:
+        return Outcome(IGNORED)
+    pid, extra = started
+    link(pid)
+    return Outcome(STARTED, pid, extra=extra)
 
 
 children.placer.append(start_elsewhere)

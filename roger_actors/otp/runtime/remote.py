@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from roger_actors.errors import ServerExited, Undeliverable
-from roger_actors.otp.message import CallRequest, From, SystemRequest
+from roger_actors.otp.message import CallRequest, From, Refusal, SystemRequest
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit, shown
 from roger_actors.otp.runtime import wire
@@ -64,11 +64,9 @@ class Remote:
     # ---------------------------------------------------------------- out
 
     def _put(self, host: HostId, *signal: Any) -> None:
-        encode = self._codecs.get(host)
+        encode = self._codecs.get(host) or self._choose_codec(host)
         if encode is None:
-            encode = self._choose_codec(host)
-            if encode is None:
-                return
+            return
         data = encode(list(signal))
         if len(data) > MOST_BYTES:
             raise Undeliverable(
@@ -92,6 +90,11 @@ class Remote:
             self._put(host, *signal)
         except Undeliverable:
             self._put(host, *signal[:-1], Fault("unportable_reason", shown(signal[-1])))
+
+    def portable(self, host: HostId, value: Any) -> Any:
+        """Return a value that can travel to a host: itself, or its text."""
+        encode = self._codecs.get(host) or self._choose_codec(host)
+        return value if encode is None else wire.portable(value, encode)
 
     def _choose_codec(self, host: HostId) -> Callable[[list[Any]], bytes] | None:
         role = self._endpoint.role_of(host)
@@ -128,6 +131,9 @@ class Remote:
 
     def reply(self, sender: From, value: Any) -> None:
         """Answer a request from another host."""
+        if value.__class__ is Refusal:
+            data = {key: self.portable(sender.pid.host, item) for key, item in value.data.items()}
+            value = Refusal(value.error, data)
         # First the reply: if it cannot travel, whoever waits must still be told of this process's end.
         self._put(sender.pid.host, _REPLY, sender.ref, value)
         process = self._incoming.pop((sender.pid.host, sender.ref), None)
@@ -307,8 +313,7 @@ class Remote:
             del unlinking[serial, other]
 
     def _is_unlinking(self, serial: int, other: Pid) -> bool:
-        unlinking = self._unlinking.get(other.host)
-        return unlinking is not None and (serial, other) in unlinking
+        return (serial, other) in self._unlinking.get(other.host, ())
 
     def _in_link_exit(self, _: HostId, serial: int, other: Pid, reason: Reason) -> None:
         if serial == 0:

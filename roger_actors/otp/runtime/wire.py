@@ -30,7 +30,7 @@ from roger_actors.otp.message import (
 )
 from roger_actors.otp.message import Timeout as TimeoutMessage
 from roger_actors.otp.pid import Pid, Ref
-from roger_actors.otp.reason import Atom, CallExit, Crash, ExitStatus, Fault, Shutdown, Signal
+from roger_actors.otp.reason import Atom, CallExit, Crash, ExitStatus, Fault, Shutdown, Signal, shown
 
 PLAIN_ROLES: Final = frozenset({"root", "kernel", "worker"})
 """Roles whose hosts speak only the plain codec."""
@@ -95,6 +95,15 @@ def encode_pickled(parts: list[Any]) -> bytes:
         return _pack(pickle.dumps(parts, pickle.HIGHEST_PROTOCOL))
     except Exception as error:  # a user's __reduce__ may raise anything
         raise Undeliverable(type=type(parts[-1]).__qualname__, detail=str(error)) from error
+
+
+def portable(value: Any, encode: Callable[[list[Any]], bytes]) -> Any:
+    """Return the value itself if it can be encoded, else its text."""
+    try:
+        encode([value])
+    except Undeliverable:
+        return shown(value)
+    return value
 
 
 def frame(signals: list[bytes], *, plain: bool) -> bytes:

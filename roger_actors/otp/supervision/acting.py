@@ -242,8 +242,15 @@ async def _start_child(state: State, spec: Any) -> Any:
     outcome = await _start(state, child, progress=False)
     if outcome.kind is REFUSED:
         del state.children[spec.id]
-        return start_refused(spec.id, outcome.reason)
+        return _start_refused(child.spec, outcome.reason)
     return outcome.answer()
+
+
+def _start_refused(spec: ChildSpec, reason: Reason) -> Refusal:
+    refusal = start_refused(spec.id, reason)
+    if refusal.error == "StartFailed":
+        refusal.data["child"] = report.offender(spec, None)
+    return refusal
 
 
 def start_refused(child: Any, reason: Reason) -> Refusal:

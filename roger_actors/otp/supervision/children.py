@@ -18,18 +18,13 @@ from roger_actors.otp.child_spec import ChildSpec, ShutdownLimit, Start
 from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
-from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, Fault, Reason, of_exception
+from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, Fault, Reason, of_exception, shown
 from roger_actors.otp.result import Ignore
 from roger_actors.otp.runtime import Pending, Process, Turn
 
 STARTED: Final = "started"
 IGNORED: Final = "ignored"
 REFUSED: Final = "refused"
-
-Placer = Callable[[ChildSpec], Coroutine[Any, Any, Pid | None]]
-
-placer: list[Placer] = []
-"""How a child is started on another host; put here by `placement`, which builds on supervisors."""
 
 
 class Outcome(NamedTuple):
@@ -52,6 +47,10 @@ class Outcome(NamedTuple):
         return self.pid if self.extra is None else (self.pid, self.extra)
 
 
+placer: list[Callable[[ChildSpec], Coroutine[Any, Any, Outcome]]] = []
+"""How a child is started on another host; put here by `placement`, which builds on supervisors."""
+
+
 async def start_one(  # noqa: PLR0911 - a table of cases
     spec: ChildSpec, before: tuple[Any, ...] = (), after: tuple[Any, ...] = ()
 ) -> Outcome:
@@ -64,8 +63,7 @@ async def start_one(  # noqa: PLR0911 - a table of cases
     """
     try:
         if spec.host != "same":
-            pid = await placer[0](_with_arguments(spec, before, after))
-            return Outcome(IGNORED) if pid is None else Outcome(STARTED, pid)
+            return await placer[0](_with_arguments(spec, before, after))
         start = spec.start
         target = start.target if start.target.__class__ is not str else start.resolved()
         start_link = getattr(target, "start_link", None)
@@ -105,7 +103,7 @@ def _read(result: Any, start: Start) -> Outcome:
         return Outcome(IGNORED)
     if result.__class__ is tuple and len(result) == 2 and result[0].__class__ is Pid:
         return Outcome(STARTED, result[0], extra=result[1])
-    return Outcome(REFUSED, reason=Fault("bad_return", f"{start.name} returned {result!r:.500}"))
+    return Outcome(REFUSED, reason=Fault("bad_return", (start.path, shown(result))))
 
 
 class Ends:
