@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from roger_actors.bootstrap import Node
     from roger_actors.errors import RogerActorsError
     from roger_actors.otp import (
+        Application,
         ChildSpec,
         Down,
         DynamicSupervisor,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Application",
     "AsyncClient",
     "ChildSpec",
     "Client",

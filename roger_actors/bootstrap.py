@@ -16,7 +16,7 @@ import logging.config
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,10 +25,19 @@ import msgspec
 from roger_actors.broker import open_broker
 from roger_actors.clock import SystemClock
 from roger_actors.errors import NoProcess, ProcessError, RogerActorsError, TransportDown
-from roger_actors.otp import ChildSpec, Outside, Start, host_child, open_host, serve_outside
-from roger_actors.roger.application import app_children, kernel_children, root_children, top_options
+from roger_actors.otp import (
+    Application,
+    ChildSpec,
+    Outside,
+    Start,
+    host_child,
+    open_host,
+    placed,
+    serve_outside,
+)
+from roger_actors.roger.application import kernel_children, root_children, top_options
 from roger_actors.roger.client.client import Client, read_config
-from roger_actors.roger.config import Config
+from roger_actors.roger.config import Config, Setup, pack_setup, setup_of, unpack_setup
 from roger_actors.roger.kernel import SHUTDOWN, SYSTEM, Kernel
 from roger_actors.roger.worker_host.host import JobRunner, prepare_process
 from roger_actors.roger.worker_pool.hosts import unpack_args
@@ -83,22 +92,22 @@ def _unpack(args: bytes) -> tuple[str, Config]:
     return given.run, Config.from_mapping(given.config)
 
 
-def _set_up_logging(config: Config) -> None:
+def _set_up_logging(setup: Setup) -> None:
     """Log in this host as the configuration says: by default plain lines on standard error."""
-    if config.logging is not None:
-        logging.config.dictConfig(dict(config.logging))
+    if setup.logging is not None:
+        logging.config.dictConfig(setup.logging)
     else:
-        logging.basicConfig(level=config.log_level, format=_LOG_FORMAT, force=True)
-        if config.log_level != "DEBUG":
+        logging.basicConfig(level=setup.level, format=_LOG_FORMAT, force=True)
+        if setup.level != "DEBUG":
             # OTP hides its progress reports, too: one for every worker host would be noise.
             logging.getLogger("roger_actors.otp").setLevel(max(logging.WARNING, logging.root.level))
 
 
 def _root_main(endpoint: Endpoint, args: bytes) -> None:
     _, config = _unpack(args)
-    _set_up_logging(config)
+    _set_up_logging(setup_of(config))
     options = top_options(config.supervision["hosts"])
-    own_host = host_child("own", "own", args)
+    own_host = host_child("own", "own", pack_setup(config))
     runtime = open_host(endpoint, root_children(config, args), own_host=own_host, **options)
     serve_outside(runtime)
 
@@ -112,7 +121,7 @@ def _collect_rarely() -> None:
 
 def _kernel_main(endpoint: Endpoint, args: bytes) -> None:
     run, config = _unpack(args)
-    _set_up_logging(config)
+    _set_up_logging(setup_of(config))
     kernel = Kernel(
         node=endpoint.node,
         run=run,
@@ -129,23 +138,28 @@ def _kernel_main(endpoint: Endpoint, args: bytes) -> None:
 
 def _app_main(endpoint: Endpoint, args: bytes) -> None:
     _, config = _unpack(args)
-    _set_up_logging(config)
-    options = top_options(config.supervision["children"])
-    open_host(endpoint, lambda: app_children(config), **options)
+    _set_up_logging(setup_of(config))
+    application = config.application
+    runtime = open_host(endpoint, application.tree, **top_options(application.flags))
+    application.enter(runtime)
 
 
 def _own_main(endpoint: Endpoint, args: bytes) -> None:
     """Run one child of the app host's supervisor, which is started here by name."""
-    _set_up_logging(_unpack(args)[1])
-    open_host(endpoint, max_restarts=0)
+    setup = unpack_setup(args)
+    _set_up_logging(setup)
+    runtime = open_host(endpoint, max_restarts=0)
+    Application(name=setup.application, env=setup.env).enter(runtime)
 
 
 def _worker_main(endpoint: Endpoint, args: bytes) -> None:
     given = unpack_args(args)
-    _set_up_logging(Config.from_mapping(msgspec.msgpack.decode(given.config)))
+    setup = unpack_setup(given.setup)
+    _set_up_logging(setup)
     prepare_process()
     runner = ChildSpec(id=RUNNER, start=Start(JobRunner, given, name=RUNNER))
-    open_host(endpoint, [runner], max_restarts=0)
+    runtime = open_host(endpoint, [runner], max_restarts=0)
+    Application(name=setup.application, env=setup.env).enter(runtime)
 
 
 ROLES: Mapping[str, Role] = {
@@ -223,7 +237,7 @@ class Node(Client):
         while (elapsed := clock.monotonic() - begun) < timeout:
             try:
                 info = self._system("info", {}, 2.0)
-                app_is_up = not self.config.children or self._is_ready("app")
+                app_is_up = not self.config.has_application or self._is_ready("app")
             except ProcessError:  # the kernel host is not there yet
                 self._ended.wait(0.02)
                 continue
@@ -276,14 +290,15 @@ class Node(Client):
         self._outside.cast(self._where(name), name, request)
 
     def _where(self, name: str) -> int | str:
-        """Return the host of a child: the app host, or that child's own."""
-        if not any(child.id == name and child.host == "own" for child in self.config.children):
+        """Return the host of a child: the app host, or where it or a supervisor above it is placed."""
+        spec = placed(self.config.children, name)
+        if spec is None:
             return "app"
-        for host in self._outside.tree(ASK_LIMIT)["tree"]["children"]:
-            for child in host["children"] if host["id"] == "app" else ():
-                if child["id"] == name and child["host"] is not None:
-                    return int(child["host"])
-        raise NoProcess(process=name)
+        app = next(host for host in self._outside.tree(ASK_LIMIT)["tree"]["children"] if host["id"] == "app")
+        found = next((child for child in _below(app) if child["id"] == spec.id), None)
+        if found is None or found["host"] is None:
+            raise NoProcess(process=name)
+        return int(found["host"])
 
     def node_info(self) -> dict[str, Any]:
         """Return what this node's kernel says of its partitions, queues and running jobs."""
@@ -367,6 +382,12 @@ class Node(Client):
         if "error" in answer:
             raise TransportDown(node=self.config.name, detail=answer["error"])
         return answer["value"]
+
+
+def _below(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for child in part["children"]:
+        yield child
+        yield from _below(child)
 
 
 def running_tree(name: str, timeout: float = ASK_LIMIT) -> dict[str, Any]:

@@ -22,7 +22,9 @@ RogerActorsError
 │   ├── ChildRestarting
 │   ├── ChildNotFound
 │   ├── SimpleOneForOne                    its children are known by pid, not by id
-│   └── TooManyChildren
+│   ├── TooManyChildren
+│   ├── ApplicationAlreadyStarted          one of that name runs on this host
+│   └── ApplicationNotStarted
 ├── TransportError
 │   ├── TransportDown                      the node is not there, or has ended
 │   └── Undeliverable                      the message cannot be sent as it is
@@ -86,9 +88,14 @@ def _rebuild(kind: type[RogerActorsError], data: dict[str, Any]) -> RogerActorsE
 
 
 class ConfigError(RogerActorsError, ValueError):
-    """A setting is wrong. Data: `key` (path), `value`, `expected`."""
+    """A setting is wrong. Data: `key` (path), `value`, `expected`; `kind`, where OTP has a word for it."""
 
     template = "{key}: got {value!r}, expected {expected}"
+
+    def __str__(self) -> str:
+        """Return the setting, what it is and should be, and OTP's word for that."""
+        kind = self.data.get("kind")
+        return super().__str__() if kind is None else f"{super().__str__()} ({kind})"
 
 
 class InvalidConfig(ConfigError):
@@ -215,6 +222,18 @@ class TooManyChildren(SupervisionError):
     """A dynamic supervisor is full. Data: `limit`."""
 
     template = "the supervisor has its maximum of {limit} children"
+
+
+class ApplicationAlreadyStarted(SupervisionError):
+    """An application of that name runs on this host. Data: `application`."""
+
+    template = "application {application!r} is already started on this host"
+
+
+class ApplicationNotStarted(SupervisionError):
+    """No application of that name runs on this host. Data: `application`."""
+
+    template = "application {application!r} is not started on this host"
 
 
 class TransportError(RogerActorsError):

@@ -8,10 +8,25 @@ In reading order:
 - what runs: `runtime` (one host's processes, the wire), `process`, `serving`, `gen_server`;
 - who restarts: `supervision`, `supervisor`, `dynamic_supervisor`; and who is found: `registry`;
 - `hosts`: hosts as processes, and a node seen from its starter;
-- `behaviours`: tasks, and what else is made of servers and supervisors.
+- `behaviours`: tasks, and what else is made of servers and supervisors;
+- `application`: a tree from code or from a file, started and stopped as one.
 """
 
 from roger_actors.otp import process, reason
+from roger_actors.otp.application import (
+    BEHAVIOURS,
+    DEFAULT_FLAGS,
+    Application,
+    ApplicationType,
+    flags_of_start,
+    nested_specs,
+    options_table,
+    placed,
+    read_application,
+    read_options,
+    table_of,
+    walk,
+)
 from roger_actors.otp.behaviours import StreamOptions, Task, TaskExit, TaskOk, TaskSupervisor
 from roger_actors.otp.child_spec import RESTARTING, ChildCount, ChildInfo, ChildSpec, Start
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
@@ -46,12 +61,14 @@ from roger_actors.otp.registry import Registry
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Runtime, Target, wire
 from roger_actors.otp.send_request import NO_REPLY, Answer, RequestIds
-from roger_actors.otp.supervision.restart import SupervisorFlags
+from roger_actors.otp.supervision.restart import Strategy, SupervisorFlags
 from roger_actors.otp.supervisor import Supervisor
 
 __all__ = [
     "AGENT",
     "APP_HOSTS",
+    "BEHAVIOURS",
+    "DEFAULT_FLAGS",
     "KILL",
     "KILLED",
     "NORMAL",
@@ -60,6 +77,8 @@ __all__ = [
     "SHUTDOWN",
     "TOP",
     "Answer",
+    "Application",
+    "ApplicationType",
     "ChildCount",
     "ChildInfo",
     "ChildSpec",
@@ -88,6 +107,7 @@ __all__ = [
     "Signal",
     "Start",
     "Stop",
+    "Strategy",
     "StreamOptions",
     "Supervisor",
     "SupervisorFlags",
@@ -97,13 +117,21 @@ __all__ = [
     "TaskOk",
     "TaskSupervisor",
     "Timeout",
+    "flags_of_start",
     "host_child",
     "host_of_role",
+    "nested_specs",
     "open_host",
+    "options_table",
+    "placed",
     "placement",
     "process",
+    "read_application",
+    "read_options",
     "reason",
     "serve_outside",
     "start_host",
+    "table_of",
+    "walk",
     "wire",
 ]

@@ -6,6 +6,7 @@ Source: OTP `supervisor`, child specifications; Elixir `Supervisor.child_spec/2`
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, Union
 
@@ -25,6 +26,11 @@ RESTARTING: Final = Atom("restarting")
 
 DEFAULT_SHUTDOWN: Final = 5.0
 
+PATH: Final = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
+"""What `module:name` looks like."""
+
+HOSTS: Final = ("same", "own")
+
 _RESTARTS: Final = ("permanent", "transient", "temporary")
 _TYPES: Final = ("worker", "supervisor")
 
@@ -42,7 +48,7 @@ class Start:
 
     __slots__ = ("args", "kwargs", "target")
 
-    def __init__(self, target: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, target: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         self.target = target
         self.args = args
         self.kwargs = kwargs
@@ -247,8 +253,9 @@ def faults_of(spec: Any, *, auto_shutdown: str | None = None) -> Iterator[Fault]
 def _checks(spec: ChildSpec) -> Iterable[tuple[str, Any, bool]]:
     yield "missing_id", spec.id, spec.id is not None
     yield "invalid_id", shown(spec.id), isinstance(spec.id, Hashable)
-    yield "missing_start", spec.start, spec.start is not None
-    yield "invalid_mfa", shown(spec.start), _is_start(spec.start)
+    start: Any = spec.start
+    yield "missing_start", start, start is not None
+    yield "invalid_mfa", shown(start), start is None or _is_start(start)
     yield "invalid_restart_type", spec.restart, spec.restart in _RESTARTS
     yield "invalid_shutdown", spec.shutdown, _is_shutdown(spec.shutdown)
     yield "invalid_child_type", spec.type, spec.type is None or spec.type in _TYPES
@@ -266,7 +273,8 @@ def _module_checks(modules: Any) -> Iterable[tuple[str, Any, bool]]:
 
 
 def _is_start(value: object) -> bool:
-    return isinstance(value, Start) and (callable(value.target) or ":" in str(value.target))
+    target: Any = value.target if isinstance(value, Start) else None
+    return callable(target) or (isinstance(target, str) and re.fullmatch(PATH, target) is not None)
 
 
 def _is_shutdown(value: object) -> bool:
@@ -276,21 +284,23 @@ def _is_shutdown(value: object) -> bool:
 
 
 def _is_host(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value >= 0
+    return value in HOSTS
 
 
 FAULTY_FIELDS: Final = {
-    "missing_id": ("id", "an id that is not None"),
+    "missing_id": ("id", "an id"),
     "invalid_id": ("id", "a hashable id"),
     "missing_start": ("start", "a Start"),
     "invalid_mfa": ("start", "Start(class or function, …)"),
-    "invalid_restart_type": ("restart", "permanent, transient or temporary"),
-    "invalid_shutdown": ("shutdown", "seconds from 0, brutal_kill or infinity"),
-    "invalid_child_type": ("type", "worker or supervisor"),
-    "invalid_significant": ("significant", "True or False"),
-    "invalid_modules": ("modules", "a list of names, or dynamic"),
+    "invalid_restart_type": ("restart", "'permanent', 'transient' or 'temporary'"),
+    "invalid_shutdown": ("shutdown", "seconds, 0 or more, 'brutal_kill' or 'infinity'"),
+    "invalid_child_type": ("type", "'worker' or 'supervisor'"),
+    "invalid_significant": ("significant", "true or false"),
+    "invalid_modules": ("modules", "an array of names, or 'dynamic'"),
     "invalid_module": ("modules", "names in it"),
-    "invalid_host": ("host", "same, own or a host's number"),
+    "invalid_host": ("host", "'same', 'own' or a host's number"),
     "invalid_child_spec": ("spec", "a ChildSpec, a mapping, or a class with child_spec"),
     "duplicate_child_name": ("id", "an id that no other child has"),
     "bad_combination": ("significant", "a transient or temporary child of a supervisor with auto_shutdown"),
@@ -322,12 +332,20 @@ def check_specs(specs: Any, *, auto_shutdown: str | None = None) -> None:
 
 def first_fault(specs: Iterable[Any], *, auto_shutdown: str | None = None) -> Fault | None:
     """Return the first thing that is wrong in a list of specs, or None."""
+    return next((fault for _, fault in list_faults(specs, auto_shutdown=auto_shutdown)), None)
+
+
+def list_faults(specs: Iterable[Any], *, auto_shutdown: str | None = None) -> Iterator[tuple[int, Fault]]:
+    """Give everything that is wrong in a list of specs, with the place of each."""
     seen: set[Any] = set()
-    for spec in specs:
-        fault = fault_of(spec, auto_shutdown=auto_shutdown)
-        if fault is not None:
-            return fault
+    for index, spec in enumerate(specs):
+        faults = list(faults_of(spec, auto_shutdown=auto_shutdown))
+        yield from ((index, fault) for fault in faults)
+        if any(fault.kind in _WITHOUT_ID for fault in faults):
+            continue
         if spec.id in seen:
-            return Fault("duplicate_child_name", spec.id, spec.id)
+            yield index, Fault("duplicate_child_name", spec.id, spec.id)
         seen.add(spec.id)
-    return None
+
+
+_WITHOUT_ID: Final = ("invalid_child_spec", "missing_id", "invalid_id")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roger_actors.roger.client.async_client import AsyncClient
     from roger_actors.roger.client.client import Client
-    from roger_actors.roger.config import Branch, Child, Config, Supervision, check_imports, load, planned
+    from roger_actors.roger.config import Branch, Config, check_imports, load, planned
     from roger_actors.roger.jobs.hooks import Hooks
     from roger_actors.roger.jobs.job import Job, JobRecord
     from roger_actors.roger.jobs.registry import Registry
@@ -27,7 +27,6 @@ __all__ = [
     "Answers",
     "AsyncClient",
     "Branch",
-    "Child",
     "Client",
     "Config",
     "Hooks",
@@ -35,7 +34,6 @@ __all__ = [
     "JobRecord",
     "Registry",
     "Shelved",
-    "Supervision",
     "check_imports",
     "load",
     "planned",
@@ -44,7 +42,7 @@ __all__ = [
 _HOMES = {
     "client.async_client": ("AsyncClient",),
     "client.client": ("Client",),
-    "config": ("Branch", "Child", "Config", "Supervision", "check_imports", "load", "planned"),
+    "config": ("Branch", "Config", "check_imports", "load", "planned"),
     "jobs.hooks": ("Hooks",),
     "jobs.job": ("Job", "JobRecord"),
     "jobs.registry": ("Registry",),

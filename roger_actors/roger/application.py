@@ -6,14 +6,14 @@ root host    top            rest_for_one: a kernel that dies takes the worker ho
              ├── kernel     a host (an OS process)
              ├── workers    worker_hosts (dynamic: one child per worker host) and their starter
              ├── app_hosts  dynamic: one host for each child with host = "own"
-             └── app        a host, if the configuration has [[children]]; last, so that the end of a
-                            user's process takes nobody along
+             └── app        a host, if there is an application; last, so that the end of a user's
+                            process takes nobody along
 
 kernel host  top            rest_for_one: who comes later uses who came before
              ├── connection worker_pool partitions partition_manager
              └── system parking shutdown_handler
 
-app host     top            the user's own processes, the strategy of [supervision.children]
+app host     top            the application: the user's own processes, the strategy of [supervision.children]
 ```
 
 Source:
@@ -23,13 +23,19 @@ Source:
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
-from roger_actors.errors import ConfigError
-from roger_actors.otp import APP_HOSTS, ChildSpec, DynamicSupervisor, Start, host_child
+from roger_actors.otp import (
+    APP_HOSTS,
+    ChildSpec,
+    DynamicSupervisor,
+    Start,
+    Strategy,
+    SupervisorFlags,
+    host_child,
+)
 from roger_actors.roger import kernel as names
-from roger_actors.roger.config import Child, Config, Strategy, Supervision
+from roger_actors.roger.config import Config
 from roger_actors.roger.connection import Connection
 from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.partition.manager import Manager
@@ -61,15 +67,16 @@ def root_children(config: Config, packed: bytes) -> list[ChildSpec]:
     """
     workers = config.supervision["workers"]
     own_hosts = ChildSpec(id=APP_HOSTS, start=Start(DynamicSupervisor, name=APP_HOSTS), type="supervisor")
-    app = [own_hosts, host_child("app", "app", packed, shutdown=HOST_STOPS_IN)] if config.children else []
+    app_host = host_child("app", "app", packed, shutdown=HOST_STOPS_IN)
+    app = [own_hosts, app_host] if config.has_application else []
     return [
         host_child("kernel", "kernel", packed, shutdown=HOST_STOPS_IN),
         ChildSpec(
             id="worker_hosts",
             start=Start(
                 DynamicSupervisor,
-                max_restarts=workers.max_restarts,
-                max_seconds=workers.max_seconds,
+                max_restarts=workers.intensity,
+                max_seconds=workers.period,
                 name=SUPERVISOR,
             ),
             type="supervisor",
@@ -89,8 +96,8 @@ def kernel_children(kernel: Kernel) -> list[ChildSpec]:
             id=names.PARTITIONS,
             start=Start(
                 DynamicSupervisor,
-                max_restarts=partitions.max_restarts,
-                max_seconds=partitions.max_seconds,
+                max_restarts=partitions.intensity,
+                max_seconds=partitions.period,
                 name=names.PARTITIONS,
             ),
             type="supervisor",
@@ -102,45 +109,8 @@ def kernel_children(kernel: Kernel) -> list[ChildSpec]:
     ]
 
 
-def app_children(config: Config) -> list[ChildSpec]:
-    """Return the user's own processes; imports their modules, so it is called in the app host only.
-
-    Raises:
-        ConfigError: A class cannot be imported; names the child.
-    """
-    return [_app_child(index, child) for index, child in enumerate(config.children)]
-
-
-def _app_child(index: int, child: Child) -> ChildSpec:
-    start = Start(_class_of(index, child), *child.args, **child.kwargs, name=child.id)
-    return ChildSpec(
-        id=child.id,
-        start=start,
-        restart=child.restart,
-        shutdown=child.shutdown,
-        type=child.type,
-        significant=child.significant,
-        host="same" if child.host == "app" else "own",
-    )
-
-
-def _class_of(index: int, child: Child) -> Any:
-    module, _, name = child.start.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            key=f"children[{index}].start",
-            value=child.start,
-            expected=f"a class that can be imported ({error})",
-        ) from error
-    return found
-
-
-def top_options(flags: Supervision, strategy: Strategy | None = None) -> TopOptions:
-    """Return how a host's top supervisor answers, from one of `config.supervision`.
+def top_options(flags: SupervisorFlags, strategy: Strategy | None = None) -> TopOptions:
+    """Return how a host's top supervisor answers.
 
     Args:
         flags: Its limits.
@@ -148,7 +118,7 @@ def top_options(flags: Supervision, strategy: Strategy | None = None) -> TopOpti
     """
     return TopOptions(
         strategy=strategy or flags.strategy,
-        max_restarts=flags.max_restarts,
-        max_seconds=flags.max_seconds,
+        max_restarts=flags.intensity,
+        max_seconds=flags.period,
         auto_shutdown=flags.auto_shutdown,
     )

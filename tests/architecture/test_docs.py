@@ -79,7 +79,7 @@ def test_every_command_is_on_the_page_of_the_command_line() -> None:
 
 def test_every_setting_of_a_node_is_on_the_page_of_the_file_with_its_default() -> None:
     page = (PAGES / "reference" / "config.md").read_text()
-    tables = {"log_level", "logging", "partitions", "supervision", "children"}
+    tables = {"log_level", "logging", "partitions", "supervision", "application"}
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
 
     fields = [field for field in attrs.fields(Config) if field.name not in tables]

@@ -36,8 +36,10 @@ def test_every_fault_is_a_line_and_the_status_is_2(cli, project):
     assert (done.status, done.err) == (2, "")
     strategy, restarts, unknown = done.out.splitlines()
     assert strategy.startswith("supervision.partition.strategy: got 'one_for_al', expected 'one_for_one'")
-    assert strategy.endswith("; did you mean 'one_for_all'?")
-    assert restarts == "supervision.partition.max_restarts: got -1, expected a whole number, 0 or more"
+    assert strategy.endswith("; did you mean 'one_for_all'? (invalid_strategy)")
+    assert restarts == (
+        "supervision.partition.max_restarts: got -1, expected a whole number, 0 or more (invalid_intensity)"
+    )
     assert unknown.startswith("supervision.partition.maxseconds: got an unknown key, expected a known one")
     assert unknown.endswith("; did you mean 'max_seconds'?")
 

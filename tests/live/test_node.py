@@ -65,6 +65,28 @@ def test_the_user_s_own_processes_answer_and_are_restarted_in_the_same_tree(embe
             node.call("nobody", "next")
 
 
+def test_supervisors_of_a_file_run_where_it_says_and_every_child_is_found_by_its_name(embedded: str) -> None:
+    def counter(id_: str, start: int, **more: Any) -> dict[str, Any]:
+        return {"id": id_, "start": "roger_test_jobs:Counter", "args": [start], **more}
+
+    flags = {"start": "Supervisor", "strategy": "one_for_one"}
+    children = [
+        {"id": "near", **flags, "children": [counter("a", 1), counter("far", 2, host="own", name="b")]},
+        {"id": "apart", **flags, "host": "own", "children": [counter("c", 3)]},
+        {"id": "many", "start": "DynamicSupervisor"},
+    ]
+    env = {"name": "test", "env": {"step": 10}}
+
+    with Node.start(tables(embedded, children=children, application=env)) as node:
+        assert [node.call(name, "next") for name in ("a", "b", "c")] == [2, 3, 4]
+        assert [node.call(name, "env") for name in ("a", "b", "c")] == [10, 10, 10]
+        app = next(host for host in node.tree()["tree"]["children"] if host["id"] == "app")
+        near, apart, many = app["children"]
+        assert [child["id"] for child in near["children"]] == ["a", "far"]
+        assert many["children"] == []
+        assert len({child["host"] for child in (app, near["children"][1], apart)}) == 3
+
+
 def test_a_child_that_cannot_be_imported_is_named_when_the_node_starts(embedded: str) -> None:
     children = [{"id": "ghost", "start": "roger_test_jobs:Ghost"}]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import NORMAL, Reason, is_clean
 from roger_actors.otp.runtime.calls import Calls
 from roger_actors.otp.runtime.remote import Remote
@@ -13,6 +15,10 @@ from roger_actors.transport import Endpoint
 
 class Runtime(Calls):
     """The processes of one host. Everything runs on the host's loop and in its thread.
+
+    Attributes:
+        applications: Who watches over each application that was started here, by its name.
+        environments: What `Application.get_env` finds here, by the application's name.
 
     Args:
         endpoint: The host's view of its node; `on_frame` and `on_host_down` are taken over.
@@ -25,6 +31,8 @@ class Runtime(Calls):
         super().__init__(endpoint)
         self.sends: dict[int, Timer] = {}
         self.remote = Remote(self)
+        self.applications: dict[str, Pid] = {}
+        self.environments: dict[str, dict[str, Any]] = {}
         self.on_shutdown: Callable[[Reason], None] = self.stop
         if hasattr(endpoint, "on_killed"):  # a host that is an object must be told to vanish
             endpoint.on_killed = self.halt

@@ -82,6 +82,19 @@ def flags_faults(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Iterator
         yield Fault("bad_combination", (SIMPLE, f"auto_shutdown {flags.auto_shutdown}"))
 
 
+FAULTY_FLAGS: Final = {
+    "invalid_strategy": (
+        "strategy",
+        "'one_for_one', 'one_for_all', 'rest_for_one' or 'simple_one_for_one'",
+    ),
+    "invalid_intensity": ("max_restarts", "a whole number, 0 or more"),
+    "invalid_period": ("max_seconds", "a number of seconds, above 0"),
+    "invalid_auto_shutdown": ("auto_shutdown", "'never', 'any_significant' or 'all_significant'"),
+    "bad_combination": ("auto_shutdown", "'never' with simple_one_for_one"),
+}
+"""For each kind of fault, which option is wrong, by Elixir's name, and what is expected of it."""
+
+
 @attrs.define(kw_only=True)
 class RestartWindow:
     """A sliding count of recent restarts, shared by all children of a supervisor.

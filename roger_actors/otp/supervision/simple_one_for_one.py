@@ -41,12 +41,18 @@ class State(dynamic.State):
 
 def begin(name: str, flags: SupervisorFlags, specs: Any) -> Ok[State] | Stop[State]:
     """Check that there is one good spec; no child is started."""
-    if len(specs) != 1:
-        return Stop(Fault("bad_start_spec", repr(specs)[:500]))
+    wrong = number_fault(specs)
+    if wrong is not None:
+        return Stop(wrong)
     wrong = fault_of(specs[0], auto_shutdown=flags.auto_shutdown)
     if wrong is not None:
         return Stop(Fault("start_spec", wrong))
     return Ok(State(name, flags, specs[0].normalised()))
+
+
+def number_fault(specs: Any) -> Fault | None:
+    """Return the fault that there is not exactly one spec, or None."""
+    return None if len(specs) == 1 else Fault("bad_start_spec", repr(specs)[:500])
 
 
 async def stop_all(state: State) -> None:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from roger_actors.roger.config.settings import Check, Phrase, Spot
+from roger_actors.settings import Check, Phrase, Spot
 
 SCHEMES: Final = ("amqp", "amqps")
 EMBEDDED: Final = "embedded:"
@@ -41,7 +41,7 @@ def broker_address(directory: PurePath | None) -> Check[str]:
             return _embedded(spot, spot.value.removeprefix(EMBEDDED), directory)
         return _amqp(spot, spot.value)
 
-    return check
+    return Check(check, {"type": "string", "pattern": "^(embedded:|amqps?://)"})
 
 
 def _embedded(spot: Spot, path: str, directory: PurePath | None) -> str:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final
 
+from roger_actors import settings
 from roger_actors.errors import ConfigError, InvalidConfig
+from roger_actors.otp import Application, SupervisorFlags, read_application, read_options
 from roger_actors.roger import queue
-from roger_actors.roger.config import settings
 from roger_actors.roger.config.broker_url import broker_address
-from roger_actors.roger.config.settings import Check, Phrase, Refused, Section, Spot
-from roger_actors.roger.config.supervision import SUPERVISION, Child, Shutdown, Supervision
+from roger_actors.roger.config.supervision import SUPERVISION
+from roger_actors.settings import Check, Phrase, Section, Spot
 
 YEAR: Final = 366 * 86_400.0
 MAX_WORKERS: Final = 65_535
@@ -28,7 +29,6 @@ _NODE_NAME: Final = (
     r"[A-Za-z0-9_]+([-.][A-Za-z0-9_]+)*",
 )
 _MODULE: Final = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
-_STRATEGIES: Final = ("one_for_one", "one_for_all", "rest_for_one")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _FIXED_STRATEGY: Final = {
@@ -55,17 +55,19 @@ def read(
     """
     problems: list[ConfigError] = []
     root = Section(Spot("", mapping, problems))
+    supervision = root.section("supervision")
     found = {
         **_read_node(root.section("node"), directory, environ),
         **_read_logging(root.section("logging")),
         "partitions": _read_partitions(root.section("partitions")),
-        "supervision": _read_supervision(root.section("supervision")),
+        "supervision": _read_supervision(supervision),
     }
-    found["children"] = root.take("children", _children(found["supervision"]["children"]), ())
+    application = {"name": found.get("name"), **read_application(root, supervision, environ)}
+    supervision.finish()
     root.finish()
     if problems:
         raise InvalidConfig(source=source, problems=tuple(problems))
-    return found
+    return {**found, "application": Application(**application)}
 
 
 # -- [node] and [logging] -------------------------------------------------------------------------
@@ -75,7 +77,7 @@ def _read_node(
     section: Section, directory: PurePath | None, environ: Mapping[str, str] | None
 ) -> dict[str, Any]:
     if environ is not None:
-        section.replace(_expanding(environ))
+        section.replace(settings.expanding(environ))
     read = {
         "name": section.need("name", settings.text(*_NODE_NAME)),
         "broker": section.need("broker", broker_address(directory)),
@@ -85,34 +87,17 @@ def _read_node(
     return {key: value for key, value in read.items() if value is not None}
 
 
-def _expanding(environ: Mapping[str, str]) -> Check[object]:
-    def expanded(spot: Spot) -> object:
-        if not isinstance(spot.value, str):
-            return spot.value
-        missing = [name for name in settings.VARIABLE.findall(spot.value) if name not in environ]
-        for name in missing:
-            spot.note(f"the environment variable {name} to be set", Phrase(f"${{{name}}}"))
-        if missing:
-            raise Refused
-        return settings.VARIABLE.sub(lambda found: environ[found[1]], spot.value)
-
-    return expanded
+def _distinct(names: Check[tuple[str, ...]]) -> Check[tuple[str, ...]]:
+    """Return a check that takes each item once."""
+    return Check(lambda spot: tuple(dict.fromkeys(names(spot))), names.schema)
 
 
-def _modules(spot: Spot) -> tuple[str, ...]:
-    name = settings.text("a module's dotted name, e.g. 'myapp.jobs'", _MODULE)
-    return tuple(dict.fromkeys(settings.array(name, 'an array of module names, e.g. ["myapp.jobs"]')(spot)))
-
-
-def _class_path(spot: Spot) -> str:
-    return settings.text("a class as 'module:Class'", rf"{_MODULE}:{_MODULE}")(spot)
-
-
+_MODULE_NAME: Final = settings.text("a module's dotted name, e.g. 'myapp.jobs'", _MODULE)
 _WAIT: Final = settings.seconds(at_least=0, at_most=YEAR)
 _LIMIT: Final = settings.whole(1)
 _NODE: Final[Mapping[str, Check[Any]]] = {
-    "jobs": _modules,
-    "hooks": _class_path,
+    "jobs": _distinct(settings.array(_MODULE_NAME, 'an array of module names, e.g. ["myapp.jobs"]')),
+    "hooks": settings.text("a class as 'module:Class'", rf"{_MODULE}:{_MODULE}"),
     "prefix": settings.text(_PREFIX_WORDS, rf"(?=.{{0,{MAX_PREFIX}}}$)({_ID}\.?)?"),
     "queue_kind": settings.one_of("quorum", "classic"),
     "retry_levels": settings.array(_WAIT, "an array of seconds, e.g. [1, 3, 10]"),
@@ -171,103 +156,14 @@ def _note_name(spot: Spot, word: str, expected: str) -> None:
 # -- [supervision.*] ------------------------------------------------------------------------------
 
 
-def _read_supervision(section: Section) -> dict[str, Supervision]:
-    found = {name: _read_flags(section.section(name), name, SUPERVISION[name]) for name in SUPERVISION}
-    section.finish()
-    return found
+def _read_supervision(section: Section) -> dict[str, SupervisorFlags]:
+    return {
+        name: read_options(section.section(name), default, strategies_of(name), auto_shutdown=False)
+        for name, default in SUPERVISION.items()
+    }
 
 
-def _read_flags(section: Section, name: str, default: Supervision) -> Supervision:
+def strategies_of(name: str) -> tuple[str, ...]:
+    """Return the strategies with which a supervisor of the node's own tree works."""
     fixed = _FIXED_STRATEGY.get(name)
-    strategies = (fixed,) if fixed else _STRATEGIES
-    flags = Supervision(
-        strategy=section.take("strategy", settings.one_of(*strategies), default.strategy),
-        max_restarts=section.take("max_restarts", settings.whole(0), default.max_restarts),
-        max_seconds=section.take("max_seconds", settings.seconds(above=0, at_most=YEAR), default.max_seconds),
-        auto_shutdown=section.take("auto_shutdown", _auto_shutdown, "never")
-        if name == "children"
-        else "never",
-    )
-    section.finish()
-    return flags
-
-
-def _auto_shutdown(spot: Spot) -> Any:
-    return settings.one_of("never", "any_significant", "all_significant")(spot)
-
-
-# -- [[children]] ---------------------------------------------------------------------------------
-
-
-def _children(flags: Supervision) -> Check[tuple[Child, ...]]:
-    def check(spot: Spot) -> tuple[Child, ...]:
-        children = settings.array(_read_child, "an array of tables, written [[children]]")(spot)
-        _check_unique(spot, children)
-        _check_significant(spot, children, flags)
-        return children
-
-    return check
-
-
-_Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
-_NO_ARGUMENTS: Final[_Arguments] = ((), {})
-
-
-def _read_child(spot: Spot) -> Child:
-    section = Section(spot)
-    take = section.take
-    positional, named = take("args", _arguments, _NO_ARGUMENTS)
-    kind: Literal["worker", "supervisor"] = take("type", settings.one_of("worker", "supervisor"), "worker")
-    child = Child(
-        id=section.need("id", settings.text(f"an id of {_ID_WORDS}", _ID)),
-        start=section.need("start", _class_path),
-        args=positional,
-        kwargs=named,
-        restart=take("restart", settings.one_of("permanent", "transient", "temporary"), "permanent"),
-        shutdown=take("shutdown", _shutdown, "infinity" if kind == "supervisor" else 5.0),
-        host=take("host", _host, "app"),
-        type=kind,
-        significant=take("significant", settings.boolean, default=False),
-    )
-    section.finish()
-    return child
-
-
-def _arguments(spot: Spot) -> _Arguments:
-    match spot.value:
-        case Mapping() as named:
-            return (), dict(named)
-        case list() | tuple() as positional:
-            return tuple(positional), {}
-    return spot.refuse("a table of keyword arguments or an array of positional ones")
-
-
-def _shutdown(spot: Spot) -> Shutdown:
-    if spot.value in ("brutal_kill", "infinity"):
-        return cast("Shutdown", spot.value)
-    if isinstance(spot.value, str):
-        spot.refuse("seconds, 'brutal_kill' or 'infinity'")
-    return settings.seconds(at_least=0, at_most=YEAR)(spot)
-
-
-def _host(spot: Spot) -> Any:
-    if spot.value == "kernel":
-        spot.refuse("'app' or 'own'; no user code runs in the kernel host, so that none can harm it")
-    return settings.one_of("app", "own")(spot)
-
-
-def _check_unique(spot: Spot, children: tuple[Child, ...]) -> None:
-    first: dict[str, int] = {}
-    for index, child in enumerate(children):
-        if child.id and first.setdefault(child.id, index) != index:
-            clash = spot.item(index, None).under("id", child.id)
-            clash.note(f"an id of its own, not that of children[{first[child.id]}]")
-
-
-def _check_significant(spot: Spot, children: tuple[Child, ...], flags: Supervision) -> None:
-    for index, child in enumerate(children):
-        here = spot.item(index, None).under("significant", child.significant)
-        if child.significant is True and child.restart == "permanent":
-            here.note("false, or a restart other than 'permanent' (such a child never ends for good)")
-        elif child.significant is True and flags.auto_shutdown == "never":
-            here.note("false, or supervision.children.auto_shutdown other than 'never'")
+    return (fixed,) if fixed else ("one_for_one", "one_for_all", "rest_for_one")

@@ -11,22 +11,14 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
-from roger_actors.roger.config.settings import Phrase
+from roger_actors.errors import ConfigError, RogerActorsError
 from roger_actors.roger.config.value import Config
 from roger_actors.roger.jobs.hooks import Hooks
 from roger_actors.roger.jobs.registry import Registry
-
-_PLACE = re.compile(r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
-
-_CREDENTIALS = re.compile(r"//\S*")
-"""What a broken line may hold of a URL; half of it may be a password."""
+from roger_actors.settings import read_tables
 
 
 def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> Config:
@@ -42,7 +34,7 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None)
     """
     file = Path(path)
     return Config.from_mapping(
-        _tables(file),
+        read_tables(file),
         source=str(path),
         directory=file.absolute().parent,
         environ=os.environ if environ is None else environ,
@@ -64,44 +56,8 @@ def check_imports(config: Config, *, children: bool = True) -> list[ConfigError]
     trials = [_trial_of_jobs(f"node.jobs[{at}]", module) for at, module in enumerate(config.jobs)]
     if children and config.hooks is not None:
         trials.append(_trial("node.hooks", config.hooks, Hooks, "roger_actors.Hooks"))
-    for at, child in enumerate(config.children if children else ()):
-        trials.append(_trial(f"children[{at}].start", child.start))
-    problems = [problem for problem in trials if problem is not None]
-    return problems or _name_clashes(config)
-
-
-def _tables(file: Path) -> dict[str, Any]:
-    try:
-        written = file.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        problem = _problem(str(file), f"byte {error.object[error.start]:#04x} at {error.start}", "UTF-8 text")
-    except OSError as error:
-        detail = (error.strerror or type(error).__name__).lower()
-        problem = _problem(str(file), detail, "a readable TOML file")
-    else:
-        return _parsed(file, written)
-    raise InvalidConfig(source=str(file), problems=(problem,)) from None
-
-
-def _parsed(file: Path, written: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(written)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidConfig(source=str(file), problems=(_syntax(str(error), written),)) from None
-
-
-def _syntax(detail: str, written: str) -> ConfigError:
-    place = _PLACE.match(detail)
-    lines = written.splitlines() or [""]
-    number = int(place["line"]) if place and place["line"] else len(lines)
-    line = lines[number - 1].strip() if number <= len(lines) else ""
-    what = place["what"] if place else detail
-    expected = f"valid TOML: {what[:1].lower()}{what[1:]}"
-    return _problem(f"line {number}", repr(_CREDENTIALS.sub("//***", line)[:60]), expected)
-
-
-def _problem(key: str, got: str, expected: str) -> ConfigError:
-    return ConfigError(key=key, value=Phrase(got), expected=expected)
+    problems = [problem for problem in trials if problem is not None] or _name_clashes(config)
+    return [*problems, *(config.application.trial() if children else ())]
 
 
 def _trial_of_jobs(key: str, module: str) -> ConfigError | None:
@@ -123,7 +79,7 @@ def _name_clashes(config: Config) -> list[ConfigError]:
     return []
 
 
-def _trial(key: str, path: str, base: type = object, base_name: str = "") -> ConfigError | None:
+def _trial(key: str, path: str, base: type, base_name: str) -> ConfigError | None:
     module, _, attribute = path.partition(":")
     found = _imported(key, module, attribute)
     if isinstance(found, ConfigError):

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from roger_actors.roger.config.supervision import Child, Supervision
+from roger_actors.otp import Application, ChildSpec, SupervisorFlags, flags_of_start, nested_specs
 from roger_actors.roger.config.value import Config
 
 Kind: TypeAlias = Literal["node", "host", "supervisor", "worker", "many"]
@@ -49,11 +49,12 @@ class Branch:
 def planned(config: Config) -> Branch:
     """Return the tree that a node of this configuration starts."""
     flags = config.supervision
+    application = config.application
     app = Branch(
         id="app",
         kind="host",
-        notes=(_limits(flags["children"]),),
-        children=tuple(_child(child) for child in config.children),
+        notes=(_limits(application.flags), *_callback(application)),
+        children=tuple(_child(child) for child in application.children),
     )
     own = Branch(id="app_hosts", kind="supervisor", notes=("dynamic", "hosts of single children"))
     starter = Branch(id="worker_hosts_starter", kind="worker", notes=("takes the worker pool's orders",))
@@ -67,7 +68,7 @@ def planned(config: Config) -> Branch:
         id="root",
         kind="host",
         notes=(_limits(flags["hosts"]),),
-        children=(_kernel_host(config), *([own, app] if config.children else []), workers, starter),
+        children=(_kernel_host(config), *([own, app] if config.has_application else []), workers, starter),
     )
     return Branch(id=config.name, kind="node", notes=(config.redacted_broker,), children=(root,))
 
@@ -96,7 +97,7 @@ def _kernel_host(config: Config) -> Branch:
     return Branch(id="kernel", kind="host", notes=(_limits(flags["kernel"]),), children=children)
 
 
-def _partition(name: str, queues: Mapping[str, int], flags: Supervision) -> Branch:
+def _partition(name: str, queues: Mapping[str, int], flags: SupervisorFlags) -> Branch:
     consumer = Branch(id="consumer", kind="worker", notes=tuple(_queues(queues)))
     workers = Branch(id="workers", kind="many", notes=("one per running job",))
     return Branch(id=name, kind="supervisor", notes=(_limits(flags),), children=(workers, consumer))
@@ -107,11 +108,24 @@ def _queues(queues: Mapping[str, int]) -> Iterable[str]:
         yield f"{name} × {workers}" if workers else f"{name} (not consumed)"
 
 
-def _child(child: Child) -> Branch:
-    shutdown = child.shutdown if isinstance(child.shutdown, str) else f"{child.shutdown:g} s to stop"
-    place = ("in a host of its own",) if child.host == "own" else ()
-    notes = (child.start, child.restart, shutdown, *place, *(("significant",) if child.significant else ()))
-    return Branch(id=child.id, kind=child.type, notes=notes)
+def _callback(application: Application) -> Iterable[str]:
+    if application.callback is not None:
+        yield f"children of {application.callback.path}"
+
+
+def _child(spec: ChildSpec) -> Branch:
+    full = spec.normalised()
+    shutdown = full.shutdown if isinstance(full.shutdown, str) else f"{full.shutdown:g} s to stop"
+    flags = flags_of_start(spec.start)
+    limits = () if flags is None else (_limits(flags),)
+    place = {"same": (), "own": ("in a host of its own",)}.get(str(spec.host), (f"on host {spec.host}",))
+    notes = (spec.start.path.removeprefix("roger_actors.otp."), *limits, full.restart, shutdown, *place)
+    return Branch(
+        id=str(spec.id),
+        kind=full.type or "worker",
+        notes=(*notes, *(("significant",) if spec.significant else ())),
+        children=tuple(_child(each) for each in nested_specs(spec)),
+    )
 
 
 def _worker_hosts(config: Config) -> Branch:
@@ -124,6 +138,6 @@ def _worker_hosts(config: Config) -> Branch:
     return Branch(id=f"0 to {most} worker hosts", kind="many", notes=("one job each", *notes))
 
 
-def _limits(flags: Supervision) -> str:
+def _limits(flags: SupervisorFlags) -> str:
     """Return a supervisor's strategy and intensity in words."""
-    return f"{flags.strategy}, {flags.max_restarts} restarts in {flags.max_seconds:g} s"
+    return f"{flags.strategy}, {flags.intensity} restarts in {flags.period:g} s"

@@ -18,9 +18,10 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from roger_actors.otp import Application, ChildSpec, SupervisorFlags, options_table
 from roger_actors.roger.config.broker_url import redacted
 from roger_actors.roger.config.reading import read
-from roger_actors.roger.config.supervision import SUPERVISION, Child, Supervision
+from roger_actors.roger.config.supervision import SUPERVISION
 
 RETRY_LEVELS: Final = (1.0, 3.0, 5.0, 10.0, 20.0, 35.0, 60.0, 100.0, 200.0, 400.0, 1000.0, 1800.0)
 
@@ -57,8 +58,8 @@ class Config:
             the standard error stream.
         partitions: For each partition its queue types, for each of those its max_workers (0:
             declared, so that it can be enqueued to, but not consumed here).
-        supervision: The supervisors of the tree by name; complete.
-        children: The user's own processes, in starting order.
+        supervision: The supervisors of the node's own tree by name; complete.
+        application: The user's own processes, their top supervisor and their environment.
     """
 
     name: str
@@ -81,13 +82,23 @@ class Config:
     log_level: str = "INFO"
     logging: Mapping[str, Any] | None = None
     partitions: Mapping[str, Mapping[str, int]] = attrs.field(factory=dict)
-    supervision: Mapping[str, Supervision] = SUPERVISION
-    children: tuple[Child, ...] = ()
+    supervision: Mapping[str, SupervisorFlags] = SUPERVISION
+    application: Application = attrs.field(factory=Application)
 
     @property
     def redacted_broker(self) -> str:
         """The broker's address without its password, for people to read."""
         return redacted(self.broker)
+
+    @property
+    def children(self) -> tuple[ChildSpec, ...]:
+        """The user's own processes, in starting order."""
+        return self.application.children
+
+    @property
+    def has_application(self) -> bool:
+        """Whether there are processes of the user's own."""
+        return bool(self.application.children) or self.application.callback is not None
 
     @classmethod
     def from_mapping(
@@ -117,24 +128,14 @@ class Config:
         flat = attrs.asdict(self, recurse=False)
         level, table = flat.pop("log_level"), flat.pop("logging")
         partitions, supervision = flat.pop("partitions"), flat.pop("supervision")
-        children = [_child_table(child) for child in flat.pop("children")]
+        own = flat.pop("application").to_mapping()
+        flags = {name: options_table(each) for name, each in supervision.items()}
+        for each in flags.values():
+            del each["auto_shutdown"]
         return {
             "node": {key: value for key, value in flat.items() if value is not None},
             "logging": {"level": level} if table is None else dict(table),
             "partitions": {name: {"queues": dict(queues)} for name, queues in partitions.items()},
-            "supervision": {name: _flags_of(name, flags) for name, flags in supervision.items()},
-            "children": children,
+            **own,
+            "supervision": {**flags, **own["supervision"]},
         }
-
-
-def _child_table(child: Child) -> dict[str, Any]:
-    table = attrs.asdict(child, recurse=False)
-    positional, named = table.pop("args"), table.pop("kwargs")
-    return {**table, "args": list(positional) if positional else dict(named)}
-
-
-def _flags_of(name: str, flags: Supervision) -> dict[str, Any]:
-    table = attrs.asdict(flags)
-    if name != "children":
-        del table["auto_shutdown"]
-    return table

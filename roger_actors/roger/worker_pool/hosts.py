@@ -28,6 +28,7 @@ from roger_actors.otp import (
     wire,
 )
 from roger_actors.otp import reason as reasons
+from roger_actors.roger.config import pack_setup
 from roger_actors.roger.kernel import POOL, Kernel
 from roger_actors.transport import ROOT, HostId
 
@@ -135,7 +136,7 @@ class WorkerArgs(msgspec.Struct, frozen=True, array_like=True):
         jobs: Modules to import.
         hooks: `module:Class` of the user's hooks, empty for none.
         retry_levels: Seconds of each retry level, for jobs without their own.
-        config: The node's configuration, packed.
+        setup: How it logs, and the application's environment, packed.
     """
 
     node: str
@@ -144,7 +145,7 @@ class WorkerArgs(msgspec.Struct, frozen=True, array_like=True):
     jobs: list[str]
     hooks: str
     retry_levels: list[float]
-    config: bytes
+    setup: bytes
 
 
 def pack_args(kernel: Kernel) -> bytes:
@@ -158,7 +159,7 @@ def pack_args(kernel: Kernel) -> bytes:
             list(config.jobs),
             config.hooks or "",
             list(config.retry_levels),
-            msgspec.msgpack.encode(config.to_mapping()),
+            pack_setup(config),
         )
     )
 

@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import Any
 
-from roger_actors import From, GenServer, Hooks, Job, JobRecord, NoReply, Ok, Reply
+from roger_actors import Application, From, GenServer, Hooks, Job, JobRecord, NoReply, Ok, Reply
 
 EVENTS = "ROGER_TEST_EVENTS"
 
@@ -217,5 +217,7 @@ class Counter(GenServer[int]):
     def handle_call(self, request: Any, sender: From, state: int) -> Any:
         if request == "silence":
             return NoReply(state)
+        if request == "env":
+            return Reply(Application.get_env("test", "step"), state)
         value = state + 1 if request == "next" else 1 // 0
         return Reply(value, value)

@@ -93,14 +93,18 @@ def test_what_cannot_be_imported_is_told_with_the_cause(tmp_path, monkeypatch):
 
     found = [str(problem) for problem in check_imports(config)]
 
-    assert len(found) == 5
+    assert len(found) == 6
     assert "node.jobs[0]: got 'json', expected a module of job classes" in found[0]
     assert "node.jobs[1]: got 'no_such_module_here', expected something that can be imported" in found[1]
     assert "(ModuleNotFoundError: No module named 'no_such_module_here')" in found[1]
     assert "node.jobs[2]" in found[2]
     assert "SystemExit: no guard" in found[2]
     assert "node.hooks: got 'json:NoSuchClass'" in found[3]
-    assert found[4] == "children[1].start: got 'json:loads', expected a class, not a function"
+    assert found[4] == (
+        "children[0].start: got 'json:JSONDecoder', expected a server (a class with start_link) or a "
+        "function that starts a process (undef)"
+    )
+    assert found[5].startswith("children[1].args: got nothing, expected what loads takes (missing a")
 
 
 def test_hooks_must_be_a_subclass_of_hooks():

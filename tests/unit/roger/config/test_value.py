@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roger_actors.errors import ConfigError, InvalidConfig
+from roger_actors.otp import ChildSpec, Start
 from roger_actors.roger.config import RETRY_LEVELS, SUPERVISION, Config
 
 WHOLE = {
@@ -53,9 +54,10 @@ def test_a_whole_configuration_is_read():
     assert config.jobs == ("myapp.jobs",)
     assert config.partitions == {"acme": {"default": 10, "images": 2}}
     assert config.supervision["partition"].strategy == "one_for_all"
-    assert config.supervision["partition"].max_seconds == 2.0
-    assert config.children[0].kwargs == {"pool": 4}
-    assert (config.children[0].restart, config.children[0].shutdown) == ("permanent", 5.0)
+    assert config.supervision["partition"].period == 2.0
+    assert config.children == (
+        ChildSpec(id="mailer", start=Start("myapp.actors:Mailer", pool=4), host="own"),
+    )
 
 
 def test_the_tables_of_a_configuration_build_an_equal_one():
@@ -76,11 +78,13 @@ def test_a_dictconfig_table_is_kept_as_it_is():
 def test_arguments_in_an_array_are_positional():
     child = Config.from_mapping(changed("children.0.args", [1, "two"])).children[0]
 
-    assert (child.args, child.kwargs) == ((1, "two"), {})
+    assert (child.start.args, child.start.kwargs) == ((1, "two"), {})
 
 
 def test_a_supervisor_among_the_children_gets_all_the_time_it_wants_to_end():
-    assert Config.from_mapping(changed("children.0.type", "supervisor")).children[0].shutdown == "infinity"
+    child = Config.from_mapping(changed("children.0.type", "supervisor")).children[0]
+
+    assert child.normalised().shutdown == "infinity"
 
 
 @pytest.mark.parametrize("shutdown", [0, 2.5, "brutal_kill", "infinity"])
@@ -162,20 +166,28 @@ def test_sizes_may_have_a_unit():
             "children: got {'id': 'x'}, expected an array of tables, written [[children]]",
         ),
         ("children.0.id", None, "children[0].id: got None, expected an id"),
-        ("children.0.start", "Mailer", "children[0].start: got 'Mailer', expected a class as 'module:Class'"),
-        ("children.0.args", 4, "children[0].args: got 4, expected a table of keyword arguments or an array"),
+        ("children.0.start", "Mailer", "children[0].start: got 'Mailer', expected 'module:name', or one of"),
+        ("children.0.args", 4, "children[0].args: got 4, expected an array of positional arguments or a"),
         ("children.0.restart", "always", "expected 'permanent', 'transient' or 'temporary'"),
-        ("children.0.shutdown", "brutal", "got 'brutal', expected seconds, 'brutal_kill' or 'infinity'"),
-        ("children.0.shutdown", -1, "children[0].shutdown: got -1, expected a number of seconds, 0 or more"),
+        (
+            "children.0.shutdown",
+            "brutal",
+            "expected seconds, 0 or more, 'brutal_kill' or 'infinity'",
+        ),
+        ("children.0.shutdown", -1, "children[0].shutdown: got -1, expected seconds, 0 or more"),
         ("children.0.host", "kernel", "no user code runs in the kernel host"),
         (
             "children.0.host",
             "hown",
-            "children[0].host: got 'hown', expected 'app' or 'own'; did you mean 'own'?",
+            "children[0].host: got 'hown', expected 'same', 'own' or a host's number; did you mean 'own'?",
         ),
         ("children.0.type", "server", "children[0].type: got 'server', expected 'worker' or 'supervisor'"),
         ("children.0.significant", 1, "children[0].significant: got 1, expected true or false"),
-        ("children.0.significant", True, "expected false, or a restart other than 'permanent'"),
+        (
+            "children.0.significant",
+            True,
+            "supervisor with auto_shutdown (bad_combination)",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_what_was_expected(path, value, problem):
@@ -206,7 +218,7 @@ def test_two_children_may_not_share_an_id():
     tables["children"].append(dict(tables["children"][0]))
 
     assert problems_of(tables) == [
-        "children[1].id: got 'mailer', expected an id of its own, not that of children[0]"
+        "children[1].id: got 'mailer', expected an id that no other child has (duplicate_child_name)"
     ]
 
 
@@ -214,7 +226,7 @@ def test_a_significant_child_needs_a_supervisor_that_heeds_it():
     tables = changed("children.0.significant", value=True)
     tables["children"][0]["restart"] = "transient"
 
-    assert "auto_shutdown other than 'never'" in problems_of(tables)[0]
+    assert "supervisor with auto_shutdown (bad_combination)" in problems_of(tables)[0]
     tables["supervision"]["children"] = {"auto_shutdown": "any_significant"}
     assert Config.from_mapping(tables).children[0].significant
 

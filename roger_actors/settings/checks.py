@@ -1,10 +1,11 @@
 """Checked reading of nested tables: every wrong setting is found, not only the first.
 
-A `Spot` is one value at one key path. A *check* is a function from a spot to the value that the
-program wants; it refuses what it does not like, which is noted, and reading goes on with the next
-setting. When all has been read and no problem was noted, every answer is good.
+A `Spot` is one value at one key path. A `Check` turns a spot into the value that the program wants; it
+refuses what it does not like, which is noted, and reading goes on with the next setting. When all has
+been read and no problem was noted, every answer is good. A check also says what it takes as a JSON
+Schema, beside the code that takes it, so that editors are told the same.
 
-Nothing here knows what is configured; `roger_actors.roger.config.value` does.
+Nothing here knows what is configured.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, NoReturn, TypeVar, cast
 
 import attrs
 
@@ -22,7 +23,8 @@ from roger_actors.errors import ConfigError
 
 T = TypeVar("T")
 D = TypeVar("D")
-Check: TypeAlias = "Callable[[Spot], T]"
+Schema = Mapping[str, Any]
+"""A JSON Schema, or a part of one."""
 
 SHOWN: Final = 80
 """Characters of a wrong value that a message shows."""
@@ -60,19 +62,21 @@ class Spot:
     value: object
     problems: list[ConfigError]
 
-    def note(self, expected: str, shown: object = None) -> None:
+    def note(self, expected: str, shown: object = None, kind: str | None = None) -> None:
         """Note that the value is not what was expected, and go on.
 
         Args:
             expected: What would have been right, in words.
             shown: What to print in place of the value (of a secret, say), None for the value.
+            kind: What OTP calls such a fault, None where it has no word for it.
         """
         value = _shortened(self.value) if shown is None else shown
-        self.problems.append(ConfigError(key=self.path, value=value, expected=expected))
+        named = {} if kind is None else {"kind": kind}
+        self.problems.append(ConfigError(key=self.path, value=value, expected=expected, **named))
 
-    def refuse(self, expected: str, shown: object = None) -> NoReturn:
+    def refuse(self, expected: str, shown: object = None, kind: str | None = None) -> NoReturn:
         """Note it, as `note` does, and give this value up."""
-        self.note(expected, shown)
+        self.note(expected, shown, kind)
         raise Refused
 
     def item(self, index: int, value: object) -> Spot:
@@ -82,6 +86,27 @@ class Spot:
     def under(self, key: str, value: object) -> Spot:
         """Return the spot of a table's entry."""
         return Spot(joined(self.path, key), value, self.problems)
+
+
+@attrs.frozen
+class Check(Generic[T]):
+    """What a setting must be.
+
+    Attributes:
+        read: Returns the wanted value of a spot, or refuses it.
+        schema: What it takes, for editors.
+    """
+
+    read: Callable[[Spot], T]
+    schema: Schema = attrs.field(factory=dict, repr=False)
+
+    def __call__(self, spot: Spot) -> T:
+        """Return the wanted value.
+
+        Raises:
+            Refused: It is not what it must be.
+        """
+        return self.read(spot)
 
 
 class Section:
@@ -157,11 +182,12 @@ def nearest(word: object, words: Iterable[str]) -> str | None:
 # -- checks ---------------------------------------------------------------------------------------
 
 
-def boolean(spot: Spot) -> bool:
-    """Check for true or false."""
-    if isinstance(spot.value, bool):
-        return spot.value
-    return spot.refuse("true or false")
+def _whatever(spot: Spot) -> Any:
+    return spot.value
+
+
+anything: Final[Check[Any]] = Check(_whatever)
+"""Takes every value as it is; another function judges it."""
 
 
 def whole(minimum: int, maximum: int | None = None) -> Check[int]:
@@ -176,7 +202,8 @@ def whole(minimum: int, maximum: int | None = None) -> Check[int]:
             spot.refuse(f"a whole number, {limit}")
         return value
 
-    return check
+    schema = {"type": "integer", "minimum": minimum}
+    return Check(check, schema if maximum is None else {**schema, "maximum": maximum})
 
 
 def seconds(*, above: float | None = None, at_least: float | None = None, at_most: float) -> Check[float]:
@@ -193,7 +220,8 @@ def seconds(*, above: float | None = None, at_least: float | None = None, at_mos
             spot.refuse(f"at most {at_most:.0f} seconds")
         return float(value)
 
-    return check
+    least = {"exclusiveMinimum": above} if above is not None else {"minimum": at_least}
+    return Check(check, {"type": "number", **least, "maximum": at_most})
 
 
 def size(minimum: int) -> Check[int]:
@@ -210,10 +238,11 @@ def size(minimum: int) -> Check[int]:
             spot.refuse(expected)
         return number
 
-    return check
+    written = {"type": "string", "pattern": f"^\\d+ ?({'|'.join(SIZES)})$"}
+    return Check(check, {"anyOf": [{"type": "integer", "minimum": minimum}, written]})
 
 
-def text(expected: str, pattern: str = r"(?s).+") -> Check[str]:
+def text(expected: str, pattern: str = r"[\s\S]+") -> Check[str]:
     """Return the check for a string that matches a pattern as a whole."""
     compiled = re.compile(pattern)
 
@@ -226,7 +255,7 @@ def text(expected: str, pattern: str = r"(?s).+") -> Check[str]:
             return spot.value
         return spot.refuse(expected)
 
-    return check
+    return Check(check, {"type": "string", "pattern": f"^(?:{pattern})$"})
 
 
 def one_of(*words: str) -> Check[Any]:
@@ -237,10 +266,9 @@ def one_of(*words: str) -> Check[Any]:
     def check(spot: Spot) -> str:
         if isinstance(spot.value, str) and spot.value in words:
             return str(spot.value)
-        meant = nearest(spot.value, words)
-        return spot.refuse(expected if meant is None else f"{expected}; did you mean '{meant}'?")
+        return spot.refuse(expected + meaning(spot.value, words))
 
-    return check
+    return Check(check, {"enum": list(words)})
 
 
 def array(check: Check[T], expected: str) -> Check[tuple[T, ...]]:
@@ -257,7 +285,38 @@ def array(check: Check[T], expected: str) -> Check[tuple[T, ...]]:
                 pass
         return tuple(found)
 
-    return check_all
+    return Check(check_all, {"type": "array", "items": check.schema})
+
+
+def expanding(environ: Mapping[str, str]) -> Check[object]:
+    """Return the check that puts environment variables in the place of `${NAME}`, at any depth."""
+
+    def expanded(spot: Spot) -> object:
+        match spot.value:
+            case str() as text:
+                return _expanded(spot, text, environ)
+            case Mapping() as table:
+                return {key: expanded(spot.under(key, value)) for key, value in table.items()}
+            case list() as values:
+                return [expanded(spot.item(index, value)) for index, value in enumerate(values)]
+        return spot.value
+
+    return Check(expanded)
+
+
+def _expanded(spot: Spot, text: str, environ: Mapping[str, str]) -> str:
+    missing = [name for name in VARIABLE.findall(text) if name not in environ]
+    for name in missing:
+        spot.note(f"the environment variable {name} to be set", Phrase(f"${{{name}}}"))
+    if missing:
+        raise Refused
+    return VARIABLE.sub(lambda found: environ[found[1]], text)
+
+
+def meaning(word: object, words: Iterable[str]) -> str:
+    """Return the question whether another word was meant, empty when none is near."""
+    meant = nearest(word, words)
+    return "" if meant is None or meant == word else f"; did you mean '{meant}'?"
 
 
 def _table_of(spot: Spot) -> Mapping[str, object]:

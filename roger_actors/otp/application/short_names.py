@@ -1,0 +1,205 @@
+"""What a tree file starts by a short name: `start = "DynamicSupervisor"`.
+
+The options of each are those of its own `start_link` (or `init`), read from its signature, so that the
+file knows an option when the code does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import attrs
+import msgspec
+
+from roger_actors.otp.behaviours import TaskSupervisor
+from roger_actors.otp.child_spec import ChildSpec, Start, spec_of
+from roger_actors.otp.dynamic_supervisor import DynamicSupervisor, option_faults
+from roger_actors.otp.gen_server import GenServer
+from roger_actors.otp.reason import Fault
+from roger_actors.otp.registry import Registry
+from roger_actors.otp.supervision.restart import FAULTY_FLAGS, SupervisorFlags, flags_faults
+from roger_actors.otp.supervisor import Supervisor
+
+_NO_OPTIONS: Final = {"name", "timeout", "flags", "self"}
+"""Parameters of a `start_link` that a file says in another way, or not at all."""
+
+
+@attrs.frozen
+class Option:
+    """One option of a behaviour.
+
+    Attributes:
+        hint: Its type.
+        default: What it is when left out; `inspect.Parameter.empty` if it may not be.
+    """
+
+    hint: Any
+    default: Any
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that it may be, if it is one of a few."""
+        return words_of(self.hint)
+
+
+@attrs.frozen
+class Behaviour:
+    """A server of ours that a file may start by its name.
+
+    Attributes:
+        server: Its class.
+        options: What its start takes besides children and name, by name.
+        faults: Gives everything that is wrong with options, as the code does.
+        fields: For each kind of fault, the option that is wrong, and what is expected of it.
+        nested: The key under which a file puts what it supervises: `children` for a list, `child` for one
+            from which many are started; None if it starts without any.
+    """
+
+    server: type[GenServer[Any]]
+    options: Mapping[str, Option]
+    faults: Callable[[Mapping[str, Any]], Iterator[Fault]]
+    fields: Mapping[str, tuple[str, str]]
+    nested: Literal["children", "child"] | None = None
+
+
+def words_of(hint: Any) -> tuple[str, ...]:
+    """Return the words that a type allows: of a `Literal`, also inside a union."""
+    if get_origin(hint) is Literal:
+        return tuple(word for word in get_args(hint) if isinstance(word, str))
+    return tuple(word for part in get_args(hint) for word in words_of(part))
+
+
+def flags_of(options: Mapping[str, Any]) -> SupervisorFlags:
+    """Return the options of a supervisor as the flags that they mean."""
+    return SupervisorFlags(
+        strategy=options.get("strategy", "one_for_one"),
+        intensity=options["max_restarts"],
+        period=options["max_seconds"],
+        auto_shutdown=options.get("auto_shutdown", "never"),
+    )
+
+
+def flags_of_start(start: Start) -> SupervisorFlags | None:
+    """Return the flags of the supervisor that is started, None if it is none of ours."""
+    known = behaviour_of(start.target)
+    if known is None or "max_restarts" not in known[1].options:
+        return None
+    defaults = {name: option.default for name, option in known[1].options.items()}
+    return flags_of({**defaults, **start.kwargs})
+
+
+def _options(server: type[GenServer[Any]], *nested: str) -> dict[str, Option]:
+    """Return the keyword options of a server's start: of `init`, where `start_link` passes them on."""
+    inherited = server.start_link.__func__ is GenServer.start_link.__func__  # type: ignore[attr-defined]
+    function = server.init if inherited else server.start_link
+    hints = get_type_hints(function)
+    return {
+        parameter.name: Option(hints[parameter.name], parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name not in {*_NO_OPTIONS, *nested}
+    }
+
+
+def _of_supervisor(options: Mapping[str, Any]) -> Iterator[Fault]:
+    return flags_faults(flags_of(options))
+
+
+def _of_dynamic_supervisor(options: Mapping[str, Any]) -> Iterator[Fault]:
+    return option_faults(flags_of(options), options["max_children"], options.get("extra_arguments", ()))
+
+
+def _by_type(options: Mapping[str, Option]) -> Callable[[Mapping[str, Any]], Iterator[Fault]]:
+    """Return the faults of options whose types say all about them."""
+
+    def faults(given: Mapping[str, Any]) -> Iterator[Fault]:
+        for name, value in given.items():
+            try:
+                msgspec.convert(value, options[name].hint)
+            except msgspec.ValidationError:
+                yield Fault(f"invalid_{name}", value)
+
+    return faults
+
+
+def _typed(server: type[GenServer[Any]]) -> Behaviour:
+    options = _options(server)
+    fields = {
+        f"invalid_{name}": (name, " or ".join(map(repr, option.words)) or str(option.hint))
+        for name, option in options.items()
+    }
+    return Behaviour(server, options, _by_type(options), fields)
+
+
+FAULTY_DYNAMIC: Final = {
+    **FAULTY_FLAGS,
+    "invalid_strategy": ("strategy", "'one_for_one'"),
+    "invalid_max_children": ("max_children", "a whole number, 0 or more"),
+    "invalid_extra_arguments": ("extra_arguments", "an array"),
+}
+
+BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
+    "Supervisor": Behaviour(
+        Supervisor, _options(Supervisor, "children"), _of_supervisor, FAULTY_FLAGS, "children"
+    ),
+    "DynamicSupervisor": Behaviour(
+        DynamicSupervisor,
+        _options(DynamicSupervisor),
+        _of_dynamic_supervisor,
+        FAULTY_DYNAMIC,
+    ),
+    "TaskSupervisor": Behaviour(
+        TaskSupervisor, _options(TaskSupervisor), _of_dynamic_supervisor, FAULTY_DYNAMIC
+    ),
+    "Registry": _typed(Registry),
+}
+"""By the name that a file starts it under."""
+
+
+def behaviour_of(target: object) -> tuple[str, Behaviour] | None:
+    """Return the behaviour with its short name, of a name or of a class; None if it is none of ours."""
+    for name, behaviour in BEHAVIOURS.items():
+        if target == name or target is behaviour.server:
+            return name, behaviour
+    return None
+
+
+def walk(specs: Iterable[ChildSpec]) -> Iterator[ChildSpec]:
+    """Give every child of a tree, each before what it will supervise."""
+    for spec in specs:
+        yield spec
+        yield from walk(nested_specs(spec))
+
+
+def placed(specs: Iterable[ChildSpec], name: str) -> ChildSpec | None:
+    """Return the spec that decides on which host a child runs: its own, or that of a supervisor above it.
+
+    Args:
+        specs: The tree.
+        name: What the child is registered as, or its id.
+
+    Returns:
+        The nearest spec with a host other than `same`; None if there is none, or no such child.
+    """
+    for spec in specs:
+        below = nested_specs(spec)
+        inner = placed(below, name)
+        is_it = name in {spec.id, spec.start.kwargs.get("name")}
+        if inner is not None or is_it or name in map(_name_of, walk(below)):
+            return inner or (None if spec.host == "same" else spec)
+    return None
+
+
+def _name_of(spec: ChildSpec) -> Any:
+    return spec.start.kwargs.get("name", spec.id)
+
+
+def nested_specs(spec: ChildSpec) -> list[ChildSpec]:
+    """Return the specs that a child is started with: what it will supervise."""
+    args = getattr(spec.start, "args", ())  # a spec may be read that has no start
+    if args and isinstance(args[0], ChildSpec):
+        return [args[0]]
+    if args and isinstance(args[0], list):
+        return [each for each in map(spec_of, args[0]) if isinstance(each, ChildSpec)]
+    return []
