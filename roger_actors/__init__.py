@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from roger_actors.bootstrap import Node
     from roger_actors.errors import RogerActorsError
     from roger_actors.otp import (
+        Agent,
         Application,
         ChildSpec,
         Down,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         Ignore,
         NoReply,
         Ok,
+        PartitionSupervisor,
         Pid,
         Ref,
         Reply,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Agent",
     "Application",
     "AsyncClient",
     "ChildSpec",
@@ -64,6 +67,7 @@ __all__ = [
     "NoReply",
     "Node",
     "Ok",
+    "PartitionSupervisor",
     "Pid",
     "Ref",
     "Reply",

@@ -8,7 +8,7 @@ In reading order:
 - what runs: `runtime` (one host's processes, the wire), `process`, `serving`, `gen_server`;
 - who restarts: `supervision`, `supervisor`, `dynamic_supervisor`; and who is found: `registry`;
 - `hosts`: hosts as processes, and a node seen from its starter;
-- `behaviours`: tasks, and what else is made of servers and supervisors;
+- `behaviours`: tasks, agents and partitions, made of servers and supervisors;
 - `application`: a tree from code or from a file, started and stopped as one.
 """
 
@@ -27,7 +27,15 @@ from roger_actors.otp.application import (
     table_of,
     walk,
 )
-from roger_actors.otp.behaviours import StreamOptions, Task, TaskExit, TaskOk, TaskSupervisor
+from roger_actors.otp.behaviours import (
+    Agent,
+    PartitionSupervisor,
+    StreamOptions,
+    Task,
+    TaskExit,
+    TaskOk,
+    TaskSupervisor,
+)
 from roger_actors.otp.child_spec import RESTARTING, ChildCount, ChildInfo, ChildSpec, Start
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
@@ -76,6 +84,7 @@ __all__ = [
     "RESTARTING",
     "SHUTDOWN",
     "TOP",
+    "Agent",
     "Answer",
     "Application",
     "ApplicationType",
@@ -95,6 +104,7 @@ __all__ = [
     "NoReply",
     "Ok",
     "Outside",
+    "PartitionSupervisor",
     "Pid",
     "Ref",
     "Registry",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from conformance_world import ABNORMAL
 
-from roger_actors.errors import CallTimeout
+from roger_actors.errors import CallTimeout, ConfigError
 from roger_actors.otp import (
+    SHUTDOWN,
     ChildSpec,
     Down,
     Exit,
+    GenServer,
+    PartitionSupervisor,
     Start,
     Supervisor,
     Task,
@@ -46,6 +51,83 @@ async def callers_through(supervisor):
     """Return this task's pid, and the callers of a task that it asks for work."""
     task = await TaskSupervisor.async_(supervisor, process.callers)
     return process.self(), await Task.await_(task, 30.0)
+
+
+async def start_partitions(world, **options):
+    """Start three partitions where children live; return their pids in order."""
+    options = {"name": "parts", "partitions": 3, **options}
+    await PartitionSupervisor.start_link(world.child("part"), **options)
+    return [PartitionSupervisor.whereis("parts", number) for number in range(options["partitions"])]
+
+
+@pytest.mark.otp_line(163)
+async def test_line_163_name_and_child_are_mandatory_and_other_options_checked(world):
+    for wrong in (
+        {"name": None},
+        {"partitions": 0},
+        {"partitions": 1.5},
+        {"auto_shutdown": "any_significant"},
+        {"auto_shutdown": "all_significant"},
+    ):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            await start_partitions(world, **wrong)
+    with pytest.raises(TypeError, match="name"):
+        await PartitionSupervisor.start_link(world.child("part"))
+    with pytest.raises(TypeError, match="child_spec"):
+        await PartitionSupervisor.start_link(name="parts")
+    assert await world.journal() == []
+
+    await PartitionSupervisor.start_link(world.child("part"), name="parts")
+    assert PartitionSupervisor.partitions("parts") == os.cpu_count()
+
+
+@pytest.mark.otp_line(164)
+async def test_line_164_a_key_always_reaches_the_same_partition(world):
+    pids = await start_partitions(world)
+    assert len(set(pids)) == 3
+
+    for key in (0, 5, -5, 2**80, -(2**80)):
+        assert PartitionSupervisor.whereis("parts", key) == pids[abs(key) % 3]
+    for key in ("user", b"user", ("user", 7), None, 2.5, frozenset({"a", "b"}), process.self()):
+        before = PartitionSupervisor.whereis("parts", key)
+        GenServer.cast(before, ("set", key))
+        again = PartitionSupervisor.whereis("parts", key)
+        assert (again, await GenServer.call(again, ("value",))) == (before, key)
+    assert {PartitionSupervisor.whereis("parts", f"user {number}") for number in range(50)} == set(pids)
+
+
+@pytest.mark.otp_line(165)
+async def test_line_165_each_partition_has_arguments_of_its_own_and_its_number_as_id(world):
+    def numbered(args, number):
+        return [*args, "partition", number]
+
+    pids = await start_partitions(world, with_arguments=numbered)
+
+    given = [await GenServer.call(pid, ("args",)) for pid in pids]
+    assert given == [["partition", number] for number in range(3)]
+    found = await PartitionSupervisor.which_children("parts")
+    assert {info.id: info.pid for info in found} == dict(enumerate(pids))
+
+
+@pytest.mark.otp_line(166)
+async def test_line_166_resize_stops_and_restarts_partitions_up_to_the_first_number(world):
+    pids = await start_partitions(world)
+    watches = [process.monitor(pid) for pid in pids]
+
+    assert await PartitionSupervisor.resize("parts", 1) == 3
+    assert [(await world.down(watches[number])).reason for number in (1, 2)] == [SHUTDOWN] * 2
+    assert {PartitionSupervisor.whereis("parts", key) for key in (0, 1, 2, "user")} == {pids[0]}
+
+    assert await PartitionSupervisor.resize("parts", 3) == 1
+    again = [PartitionSupervisor.whereis("parts", number) for number in range(3)]
+    assert again[0] == pids[0]
+    assert not set(again[1:]) & set(pids)
+    with pytest.raises(ConfigError, match="from 0 to 3"):
+        await PartitionSupervisor.resize("parts", 4)
+
+    await PartitionSupervisor.resize("parts", 0)
+    with pytest.raises(ConfigError, match="parts"):
+        PartitionSupervisor.whereis("parts", 1)
 
 
 @pytest.mark.otp_line(167)

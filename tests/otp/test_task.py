@@ -479,10 +479,10 @@ async def test_start_link_links_and_start_does_not():
 async def test_a_task_is_a_child_of_a_supervisor():
     ran = []
     child = ChildSpec(id="once", start=Start(Task, ran.append, 1), restart="temporary")
-    supervisor = await Supervisor.start_link([child], strategy="one_for_one")
+    supervisor = await Supervisor.start_link([child, (Task, ran.append, 2)], strategy="one_for_one")
     await process.sleep(0.1)
 
-    assert ran == [1]
+    assert ran == [1, 2]
     assert await Supervisor.which_children(supervisor) == []
 
 

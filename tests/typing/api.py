@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 from roger_actors import (
+    Agent,
     AsyncClient,
     ChildSpec,
     Client,
@@ -18,6 +19,7 @@ from roger_actors import (
     Node,
     NoReply,
     Ok,
+    PartitionSupervisor,
     Pid,
     Ref,
     Reply,
@@ -217,3 +219,32 @@ async def use_supervised_tasks() -> None:
     async for outcome in TaskSupervisor.async_stream_nolink(tasks, ["a"], count, 3, ordered=False):
         assert_type(outcome, TaskOk[int] | TaskExit)
     assert_type(await TaskSupervisor.children(tasks), list[Pid])
+
+
+def popped(state: list[int], count: int) -> tuple[list[int], list[int]]:
+    return state[:count], state[count:]
+
+
+async def later(state: list[int]) -> str:
+    return str(state)
+
+
+async def use_agents() -> None:
+    agent = await Agent.start_link(list[int], name="agent")
+    assert_type(agent, Pid)
+    assert_type(await Agent.get(agent, len), int)
+    assert_type(await Agent.get(agent, later), str)
+    assert_type(await Agent.get_and_update(agent, popped, 1, timeout=1.0), list[int])
+    await Agent.update(agent, sorted)
+    Agent.cast("agent", popped, 3)
+    await Agent.stop(agent)
+
+
+async def use_partitions() -> None:
+    child = ChildSpec(id="counter", start=Start(Counter, 5))
+    await PartitionSupervisor.start_link(
+        child, name="counters", partitions=4, with_arguments=lambda args, number: [*args, number]
+    )
+    assert_type(PartitionSupervisor.whereis("counters", ("user", 7)), Pid | None)
+    assert_type(PartitionSupervisor.partitions("counters"), int)
+    assert_type(await PartitionSupervisor.resize("counters", 2), int)

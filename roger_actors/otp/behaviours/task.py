@@ -16,6 +16,7 @@ import attrs
 from roger_actors.errors import CallTimeout, InvalidTask, NoProcess, ProcessError, ServerExited
 from roger_actors.otp.behaviours.task_process import TaskExit, TaskOk, Work, await_work, perform, work
 from roger_actors.otp.behaviours.task_stream import StreamOptions, stream
+from roger_actors.otp.child_spec import ChildSpec, Start
 from roger_actors.otp.gen_server import GenServer, Maybe
 from roger_actors.otp.message import Down, Response
 from roger_actors.otp.pid import Pid, Ref
@@ -87,12 +88,18 @@ class Task(Generic[T]):
     async def start_link(function: Callable[[Unpack[Ts]], Any], *args: *Ts) -> Pid:
         """Start a task whose result nobody wants, linked to the current process.
 
-        In a child spec: `ChildSpec(id="warm", start=Start(Task, warm_up), restart="temporary")`.
-
         Returns:
             Its pid.
         """
         return perform(current(), work(function, args))
+
+    @staticmethod
+    def child_spec(function: Callable[[Unpack[Ts]], Any], *args: *Ts) -> ChildSpec:
+        """Return how a supervisor starts such a task: once, since it is temporary.
+
+        In a list of children it is `(Task, function, *args)`.
+        """
+        return ChildSpec(id="Task", start=Start(Task, function, *args), restart="temporary")
 
     @staticmethod
     async def start(function: Callable[[Unpack[Ts]], Any], *args: *Ts) -> Pid:
