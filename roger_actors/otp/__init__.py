@@ -50,8 +50,9 @@ from roger_actors.otp.hosts import (
     placement,
     serve_outside,
     start_host,
+    trace,
 )
-from roger_actors.otp.message import Down, Exit, From, Request, Response, Timeout
+from roger_actors.otp.message import Down, Exit, From, Request, Response, Timeout, TraceEvent
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import (
     KILL,
@@ -69,6 +70,8 @@ from roger_actors.otp.registry import Registry
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Runtime, Target, wire
 from roger_actors.otp.send_request import NO_REPLY, Answer, RequestIds
+from roger_actors.otp.serving import Status
+from roger_actors.otp.supervision.report_formatter import ReportFormatter
 from roger_actors.otp.supervision.restart import Strategy, SupervisorFlags
 from roger_actors.otp.supervisor import Supervisor
 
@@ -109,6 +112,7 @@ __all__ = [
     "Ref",
     "Registry",
     "Reply",
+    "ReportFormatter",
     "Request",
     "RequestIds",
     "Response",
@@ -116,6 +120,7 @@ __all__ = [
     "Shutdown",
     "Signal",
     "Start",
+    "Status",
     "Stop",
     "Strategy",
     "StreamOptions",
@@ -127,6 +132,7 @@ __all__ = [
     "TaskOk",
     "TaskSupervisor",
     "Timeout",
+    "TraceEvent",
     "flags_of_start",
     "host_child",
     "host_of_role",
@@ -142,6 +148,7 @@ __all__ = [
     "serve_outside",
     "start_host",
     "table_of",
+    "trace",
     "walk",
     "wire",
 ]

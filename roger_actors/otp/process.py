@@ -210,6 +210,10 @@ class FunctionProcess(Process):
             "function" if self._function is None else getattr(self._function[0], "__qualname__", "function")
         )
 
+    def is_idle(self) -> bool:
+        """Return whether it waits in `receive`."""
+        return self._waiter is not None
+
     def run(self, limit: int) -> int:
         """Begin the function, or hand a message to its `receive`."""
         self.queued = False

@@ -5,6 +5,6 @@ thread), `thespian` (hosts as OS processes). The implementations are named only 
 together, so that importing this package loads neither.
 """
 
-from roger_actors.transport.base import ROOT, Endpoint, HostExit, HostId, Node, Role, Roles
+from roger_actors.transport.base import ROOT, Endpoint, HostExit, HostId, HostVitals, Node, Role, Roles
 
-__all__ = ["ROOT", "Endpoint", "HostExit", "HostId", "Node", "Role", "Roles"]
+__all__ = ["ROOT", "Endpoint", "HostExit", "HostId", "HostVitals", "Node", "Role", "Roles"]

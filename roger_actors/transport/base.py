@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import NewType, Protocol
 
 import attrs
@@ -39,6 +40,23 @@ class HostExit:
 
     signal: int | None = None
     status: int | None = None
+
+
+@attrs.frozen
+class HostVitals:
+    """What the operating system shows of a host, whether or not the host answers.
+
+    Attributes:
+        state: The letter that `ps` shows: `R` runs, `S` sleeps, `D` waits for a device, `T` is stopped.
+        rss: Memory that it holds, in bytes.
+        cpu: Processor time that it has used, in seconds.
+        silent: Seconds since its loop last gave a sign of life, to about a second; 0 while it answers.
+    """
+
+    state: str
+    rss: int
+    cpu: float
+    silent: float
 
 
 @attrs.frozen
@@ -78,6 +96,8 @@ class Endpoint(Protocol):
     on_terminate: Callable[[], None]
     """Called on the loop when the host is asked to end: by SIGTERM, and in the root host also by
     `Node.stop`. It calls `stop` at once (the default) or when its work is done."""
+    on_examined: Callable[[FrameType | None], str]
+    """Called in the host's main thread, wherever that is, when the root host examines it; says what runs."""
 
     def send(self, to: HostId, frame: bytes) -> None:
         """Queue a frame for another host; in order; silent if it is dead. Loop thread only.
@@ -108,6 +128,21 @@ class Endpoint(Protocol):
 
     def os_pid(self, host: HostId) -> int | None:
         """Root host only: the host's OS process id, None where there is none."""
+        ...
+
+    def vitals(self, host: HostId) -> HostVitals | None:
+        """Root host only: what the system shows of a host; None where there is no OS process."""
+        ...
+
+    def examine(self, host: HostId, then: Callable[[str], None]) -> None:
+        """Root host only: find out where a host stands that does not answer, without its loop.
+
+        Args:
+            host: Which; it goes on as if nothing had been.
+            then: Called once, within a second, with the Python stacks of its threads as `faulthandler`
+                prints them, and after a line that begins with `== ` what its `on_examined` said, if the
+                interpreter could be reached. Empty where there is no OS process.
+        """
         ...
 
     def stop(self, status: int = 0) -> None:

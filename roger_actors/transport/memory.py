@@ -12,11 +12,12 @@ import itertools
 import logging
 import selectors
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 from roger_actors.clock import ManualClock
 from roger_actors.errors import CallTimeout, TransportDown
-from roger_actors.transport.base import ROOT, HostExit, HostId, Role, Roles
+from roger_actors.transport.base import ROOT, HostExit, HostId, HostVitals, Role, Roles
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class MemoryEndpoint:
         self.on_request: Callable[[bytes, Callable[[bytes], None]], None] = lambda _, __: None
         self.on_terminate: Callable[[], None] = self.stop
         self.on_killed: Callable[[], None] = lambda: None
+        self.on_examined: Callable[[FrameType | None], str] = lambda _: ""
         self._hub = node
 
     def send(self, to: HostId, frame: bytes) -> None:
@@ -158,6 +160,14 @@ class MemoryEndpoint:
     def os_pid(self, host: HostId) -> int | None:
         """Return None: there is no OS process."""
         return None
+
+    def vitals(self, host: HostId) -> HostVitals | None:
+        """Return None: there is no OS process."""
+        return None
+
+    def examine(self, host: HostId, then: Callable[[str], None]) -> None:
+        """Say nothing: hosts that share a thread stand still together."""
+        self.loop.call_soon(then, "")
 
     def stop(self, status: int = 0) -> None:
         """End this host after what was queued has been sent."""

@@ -1,15 +1,17 @@
 """Hosts as processes: opening them, supervising them, placing children on them, asking them from outside.
 
-May import everything in `otp`. Modules: `host_child` (a host as a child), `host_agent` (what each host
-answers), `host` (opening one), `placement` (children on other hosts), `outside` (a node seen from its
-starter).
+May import everything in `otp`. Modules: `host_child` (a host as a child), `process_info` (what a host's
+processes do), `tracing`, `host_agent` (what each host answers), `host` (opening one), `placement` (children
+on other hosts), `node_view` (all hosts seen from the root host), `trace_collector`, `outside` (a node seen
+from its starter).
 """
 
 from roger_actors.otp.hosts import placement
 from roger_actors.otp.hosts.host import open_host
-from roger_actors.otp.hosts.host_agent import AGENT, APP_HOSTS, TOP
+from roger_actors.otp.hosts.host_agent import AGENT, APP_HOSTS, trace
 from roger_actors.otp.hosts.host_child import host_child, host_of_role, start_host
 from roger_actors.otp.hosts.outside import Outside, serve_outside
+from roger_actors.otp.hosts.process_info import TOP
 
 __all__ = [
     "AGENT",
@@ -22,4 +24,5 @@ __all__ = [
     "placement",
     "serve_outside",
     "start_host",
+    "trace",
 ]

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from roger_actors.errors import StartFailed
 from roger_actors.otp.child_spec import ChildSpec
-from roger_actors.otp.hosts.host_agent import AGENT, TOP, HostAgent
+from roger_actors.otp.hosts.host_agent import AGENT, HostAgent
+from roger_actors.otp.hosts.process_info import KEEPER, TOP, standing
 from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import exit, receive, spawn_on, trap_exit  # noqa: A004 - its OTP name
@@ -69,8 +70,9 @@ def open_host(
             name=TOP,
         )
 
-    keeper = spawn_on(runtime, _keep, runtime, start_top, own_host, name="keeper")
+    keeper = spawn_on(runtime, _keep, runtime, start_top, own_host, name=KEEPER)
     runtime.on_shutdown = lambda reason: _asked_to_stop(runtime, keeper, reason)
+    endpoint.on_examined = lambda frame: standing(runtime, frame)
     endpoint.on_terminate = lambda: runtime.on_shutdown(SHUTDOWN)
     return runtime
 

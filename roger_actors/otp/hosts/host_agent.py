@@ -11,30 +11,30 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from roger_actors.errors import RogerActorsError, StartFailed
-from roger_actors.otp.child_spec import ChildInfo, ChildSpec, Start
+from roger_actors.otp.child_spec import ChildSpec, Start
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
+from roger_actors.otp.hosts.process_info import busiest, host_tree
+from roger_actors.otp.hosts.tracing import LENGTH, trace_here, untrace_here
 from roger_actors.otp.message import Down, From, Refusal
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.process import current, exit, monitor  # noqa: A004 - its OTP name
+from roger_actors.otp.process import current, exit, here, monitor, whereis  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import KILL, SHUTDOWN, Fault, shown
 from roger_actors.otp.result import NoReply, Ok, Reply
-from roger_actors.otp.runtime import Process, Runtime
-from roger_actors.otp.serving import ServerProcess
+from roger_actors.otp.runtime import Target
 from roger_actors.otp.supervision.children import REFUSED, STARTED, start_one
+from roger_actors.transport import HostId
 
 AGENT: Final = "host_agent"
 APP_HOSTS: Final = "app_hosts"
 """The name of the root host's DynamicSupervisor of hosts made for single children."""
 
-TOP: Final = "top"
-"""The name of a host's top supervisor."""
-
-_MOST_CHILDREN: Final = 200
-
 
 class HostAgent(GenServer[ChildSpec | None]):
-    """Answers `("tree",)`, `("processes", limit)`, `("start_child", …)`.
+    """Answers for its host.
+
+    Requests: `("tree",)`, `("busiest", limit, order)`, `("whereis", name)`, `("trace", …)`,
+    `("start_child", …)`.
 
     In the root host also `("start_host",)`; there it holds the spec of hosts made for single children.
     """
@@ -106,85 +106,63 @@ async def _tree() -> dict[str, Any]:
     return host_tree(current().runtime)
 
 
-async def _processes(limit: int) -> list[dict[str, Any]]:
+async def _busiest(limit: int, order: str) -> dict[str, Any]:
+    return busiest(current().runtime, limit, order)
+
+
+async def _whereis(name: str) -> Pid | None:
+    return whereis(name)
+
+
+async def _trace(target: int | str, on: bool, to: Pid | None, length: int) -> Pid:
     runtime = current().runtime
-    return [
-        describe(process) for _, process in zip(range(limit), list(runtime.processes.values()), strict=False)
-    ]
+    whom = target if isinstance(target, str) else Pid(runtime.node, runtime.host, target)
+    return trace_here(runtime, whom, to, length) if on else untrace_here(runtime, whom)
 
 
 _CALLS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
     "start_child": _start_child,
     "tree": _tree,
-    "processes": _processes,
+    "busiest": _busiest,
+    "trace": _trace,
+    "whereis": _whereis,
 }
 
 
-def host_tree(runtime: Runtime) -> dict[str, Any]:
-    """Return what a host runs, as plain data, walked down from its top supervisor."""
-    top = runtime.names.get(TOP)
-    return {
-        "host": runtime.host,
-        "role": runtime.endpoint.role,
-        "processes": len(runtime.processes),
-        "lingering": len(runtime.lingering),
-        "placed": [describe(process) for process in _placed(runtime)],
-        "tree": None
-        if top is None
-        else _node(runtime, ChildInfo(TOP, top.pid, "supervisor", (top.label(),)), 0),
-    }
+# -------------------------------------------------------------------- client
 
 
-def _placed(runtime: Runtime) -> list[Process]:
-    """Return the processes whose supervisor is on another host."""
-    return [
-        process
-        for process in runtime.processes.values()
-        if process.parent and process.parent.host != runtime.host
-    ]
+async def trace(
+    target: Target, on: bool = True, *, to: Pid | None = None, length: int = LENGTH, timeout: float = 5.0
+) -> Pid:
+    """Let a process's messages and changes of state be told, or end that.
 
+    A process has one trace: another takes its place. It ends with the process, and with whoever gets the
+    events. On other hosts it is begun by the host's agent, also while the process itself is busy. What
+    `format_status` hides is not told.
 
-def _node(runtime: Runtime, info: ChildInfo, restarts: int) -> dict[str, Any]:
-    pid = info.pid
-    node: dict[str, Any] = {
-        "id": info.id if isinstance(info.id, str | int) else repr(info.id),
-        "pid": str(pid) if pid.__class__ is Pid else None,
-        "host": pid.host if pid.__class__ is Pid else None,
-        "type": info.type,
-        "class": info.modules[0].rpartition(":")[2]
-        if info.modules.__class__ is tuple and info.modules
-        else "",
-        "state": "restarting" if pid is not None and pid.__class__ is not Pid else "stopped",
-        "restarts": restarts,
-        "children": [],
-    }
-    process = runtime.find(pid) if pid.__class__ is Pid else None
-    if process is not None:
-        node.update(describe(process))
-        node["children"] = _children(runtime, process, node)
-    elif pid.__class__ is Pid:
-        node["state"] = "elsewhere"
-    return node
+    Args:
+        target: Which process, a server or one of a function: its pid, its name here, or (name, host).
+        on: Whether to begin or to end it.
+        to: Who gets a `TraceEvent` for each; None for the log `roger_actors.otp.trace`, at debug level, of
+            the process's own host.
+        length: Characters of a message or state that an event shows.
+        timeout: Seconds for the other host to answer.
 
+    Returns:
+        The process's pid.
 
-def _children(runtime: Runtime, process: Process, node: dict[str, Any]) -> list[dict[str, Any]]:
-    if not isinstance(process, ServerProcess) or process.state is None:
-        return []
-    children = process.server.children_of(process.state)
-    node["count"] = len(children)
-    return [_node(runtime, info, restarts) for info, restarts in children[:_MOST_CHILDREN]]
+    Raises:
+        NoProcess: There is no such process.
+        ProcessError: It would get its own events.
+        CallTimeout: Its host does not answer.
 
-
-def describe(process: Process) -> dict[str, Any]:
-    """Return one process as plain data."""
-    busy = process.task is not None
-    phase = getattr(process, "phase", "running")
-    state = "busy" if phase == "running" and busy else "waiting" if phase == "running" else phase
-    return {
-        "pid": str(process.pid),
-        "host": process.pid.host,
-        "name": process.names[0] if process.names else None,
-        "class": process.label(),
-        "state": "suspended" if getattr(process, "suspended", False) else state,
-        "mailbox": len(process.mailbox or ()),
-    }
+    Source:
+        Erlang `sys:trace`, which prints; `erlang:trace`, which sends.
+    """
+    runtime = here()
+    if runtime.is_here(target):
+        return trace_here(runtime, target, to, length) if on else untrace_here(runtime, target)
+    whom, host = (target[2], target[1]) if isinstance(target, Pid) else (target[0], target[1])
+    pid: Pid = await GenServer.call((AGENT, HostId(int(host))), ("trace", whom, on, to, length), timeout)
+    return pid

@@ -7,20 +7,26 @@ root host, which carries them to the host that is meant. Only plain values trave
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+import contextlib
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final
 
 from roger_actors import errors
-from roger_actors.errors import NoProcess, RogerActorsError, Undeliverable
+from roger_actors.errors import NoProcess, ProcessError, RogerActorsError, Undeliverable
 from roger_actors.otp.gen_server import GenServer
-from roger_actors.otp.hosts.host_agent import AGENT, host_tree
+from roger_actors.otp.hosts import node_view
+from roger_actors.otp.hosts.host_agent import AGENT
 from roger_actors.otp.hosts.host_child import host_of_role
+from roger_actors.otp.hosts.trace_collector import TraceCollector
+from roger_actors.otp.hosts.tracing import LENGTH
 from roger_actors.otp.message import Refusal
+from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, spawn_on
-from roger_actors.otp.reason import Reason, crash_of
+from roger_actors.otp.reason import KILL, Reason, crash_of, shown
 from roger_actors.otp.runtime import Log, Runtime, Target, wire
 from roger_actors.otp.send_request import refused
-from roger_actors.transport import HostId, Node
+from roger_actors.transport import ROOT, HostId, Node
 
 _log = Log(__name__)
 
@@ -28,6 +34,9 @@ Where = int | str
 """A host's number, or a role (its newest ready host is meant)."""
 
 _SLACK = 1.0
+_LONGEST: Final = 10_000
+"""Characters of a state that is told outside."""
+_PID: Final = re.compile(r"<?(?:.*\.)?(?P<host>\d+)\.(?P<serial>\d+)>?")
 
 
 class Outside:
@@ -71,10 +80,73 @@ class Outside:
         hosts: dict[int, dict[str, Any]] = self._request(("hosts",), timeout)
         return hosts
 
-    def processes(self, where: Where, limit: int = 1000, timeout: float = 5.0) -> list[dict[str, Any]]:
-        """Return the processes of one host, at most `limit`."""
-        found: list[dict[str, Any]] = self.call(where, AGENT, ("processes", limit), timeout)
+    def top(self, limit: int = 100, order: str = "mailbox", timeout: float = 5.0) -> dict[str, Any]:
+        """Return every host and the busiest processes of each; see `node_view.top`.
+
+        Args:
+            limit: Processes of each host.
+            order: Which are the busiest: those with the longest `mailbox`, or that have `handled` the most.
+            timeout: Seconds; a host that takes longer is shown with where it stands.
+        """
+        found: dict[str, Any] = self._request(("top", limit, order, timeout), timeout)
         return found
+
+    def kill_host(self, host: int, timeout: float = 5.0) -> None:
+        """Kill a host's OS process with all that it started; whoever supervises it starts it anew.
+
+        Raises:
+            NoProcess: It is not there, or it is the root host, whose end is the node's.
+        """
+        self._request(("kill_host", host), timeout)
+
+    def status(self, process: str, timeout: float = 5.0) -> dict[str, Any]:
+        """Return a server's `get_status` with its state as text.
+
+        Args:
+            process: A pid as it is shown, or a registered name; `name@host` where several have it.
+            timeout: Seconds.
+
+        Raises:
+            NoProcess, CallTimeout: It is not there, or is busy.
+        """
+        found: dict[str, Any] = self._request(("system", process, "status", timeout), timeout * 2)
+        return found
+
+    def suspend(self, process: str, timeout: float = 5.0) -> None:
+        """Let a server's messages queue up until `resume`; see `status` for the argument."""
+        self._request(("system", process, "suspend", timeout), timeout * 2)
+
+    def resume(self, process: str, timeout: float = 5.0) -> None:
+        """Let a suspended server go on; see `status` for the argument."""
+        self._request(("system", process, "resume", timeout), timeout * 2)
+
+    def trace(self, process: str, length: int = LENGTH, timeout: float = 5.0) -> Iterator[dict[str, Any]]:
+        """Trace a process and give what it does, until it ends or the iterator is closed.
+
+        Args:
+            process: See `status`; also a process that a function runs in.
+            length: Characters of a message or state that an event shows.
+            timeout: Seconds to begin.
+
+        Yields:
+            `TraceEvent`s as dicts with pids as text; `{"dropped": n}` where there were too many; and
+            `{}` about once a second while nothing happens.
+
+        Raises:
+            NoProcess: It is not there.
+        """
+        name: str = self._request(("trace", process, length, timeout), timeout * 2)
+        try:
+            over = False
+            while not over:
+                told = self.call(int(ROOT), name, "next", timeout)
+                over = told["over"]
+                yield from told["events"] or [{}]
+                if told["dropped"]:
+                    yield {"dropped": told["dropped"]}
+        finally:
+            with contextlib.suppress(RogerActorsError):  # it has ended, or the node has
+                self.cast(int(ROOT), name, "stop")
 
     def stop(self, reason: Reason, timeout: float = 5.0) -> None:
         """Tell the root host to stop its tree in order; returns at once."""
@@ -126,11 +198,7 @@ def _refusal(error: RogerActorsError) -> bytes:
 
 
 def _target(where: Where, name: str) -> Target:
-    runtime = current().runtime
-    host = where if isinstance(where, int) else host_of_role(runtime, where)
-    if host is None:
-        raise NoProcess(process=f"{name} on a host of role {where}")
-    return name, HostId(host)
+    return name, _host_of(str(where), name)
 
 
 async def _call(where: Where, name: str, request: Any, timeout: float | None) -> Any:
@@ -142,14 +210,7 @@ async def _cast(where: Where, name: str, request: Any) -> None:
 
 
 async def _hosts() -> dict[int, dict[str, Any]]:
-    runtime = current().runtime
-    endpoint = runtime.endpoint
-    known: dict[int, dict[str, Any]] = {
-        runtime.host: {"role": endpoint.role, "os_pid": endpoint.os_pid(runtime.host), "ready": True}
-    }
-    for host, (role, ready) in runtime.remote.hosts.items():
-        known[host] = {"role": role, "os_pid": endpoint.os_pid(host), "ready": ready.done()}
-    return known
+    return node_view.hosts()
 
 
 async def _stop(reason: Reason) -> None:
@@ -158,54 +219,87 @@ async def _stop(reason: Reason) -> None:
     runtime.loop.call_soon(send_later, reason)
 
 
-async def _tree(timeout: float) -> dict[str, Any]:
+async def _kill_host(number: int) -> None:
     runtime = current().runtime
-    hosts = list(runtime.remote.hosts)
-    trees = await asyncio.gather(*(_tree_of(host, timeout * 0.8) for host in hosts))
-    by_host = dict(zip(hosts, trees, strict=True))
-    whole = host_tree(runtime)
-    placed = {process["pid"]: process for tree in trees for process in tree.get("placed", ())}
-    _expand(whole["tree"], by_host, placed)
-    whole["os_pid"] = runtime.endpoint.os_pid(runtime.host)
-    whole["hosts"] = await _hosts()
-    return whole
+    host = HostId(number)
+    if host == runtime.host or not runtime.remote.is_up(host):
+        raise NoProcess(process=f"host {number}, other than the root host")
+    runtime.exit(current().pid, Pid(runtime.node, host, 0), KILL)
 
 
-async def _tree_of(host: HostId, timeout: float) -> dict[str, Any]:
+async def _system(process: str, operation: str, timeout: float) -> Any:
+    target = await find(process, timeout)
+    match operation:
+        case "suspend":
+            return await GenServer.suspend(target, timeout)
+        case "resume":
+            return await GenServer.resume(target, timeout)
+    status = await GenServer.get_status(target, timeout)
+    parent = status["parent"]
+    return {
+        **status,
+        "pid": str(status["pid"]),
+        "parent": None if parent is None else str(parent),
+        "state": shown(status["state"], _LONGEST),
+    }
+
+
+async def _trace(process: str, length: int, timeout: float) -> str:
+    name = f"trace:{current().runtime.new_number()}"
+    await TraceCollector.start(await find(process, timeout), length, name=name, timeout=timeout)
+    return name
+
+
+async def find(process: str, timeout: float) -> Pid:
+    """Return the process that somebody outside means.
+
+    Args:
+        process: A pid as it is shown (`<shop.3.17>`, or `3.17`), or a registered name, with `@` and the
+            number or role of a host where it is not the only one.
+        timeout: Seconds for every host to answer.
+
+    Raises:
+        NoProcess: No host that answers knows it.
+    """
+    runtime = current().runtime
+    pid = _PID.fullmatch(process)
+    if pid is not None:
+        return Pid(runtime.node, HostId(int(pid["host"])), int(pid["serial"]))
+    name, at, where = process.rpartition("@")
+    if not at:
+        name, where = process, ""
+    asked = [_host_of(where, name)] if at else [runtime.host, *runtime.remote.hosts]
+    for found in await asyncio.gather(*(_whereis(host, name, timeout) for host in asked)):
+        if found is not None:
+            return found
+    raise NoProcess(process=process)
+
+
+async def _whereis(host: HostId, name: str, timeout: float) -> Pid | None:
     try:
-        tree: dict[str, Any] = await GenServer.call((AGENT, host), ("tree",), timeout)
-    except RogerActorsError as error:
-        return {"host": host, "tree": None, "error": str(error)}
-    return tree
+        found: Pid | None = await GenServer.call((AGENT, host), ("whereis", name), timeout)
+    except ProcessError:  # a host that does not answer must not hide the others' processes
+        return None
+    return found
 
 
-def _expand(
-    node: dict[str, Any] | None, by_host: dict[HostId, dict[str, Any]], placed: dict[str, dict[str, Any]]
-) -> None:
-    """Put each host's tree where the host stands as a child, and each placed child where it belongs."""
-    if node is None:
-        return
-    for child in node["children"]:
-        _expand(child, by_host, placed)
-    host = node.get("host")
-    if node["pid"] in placed:
-        node.update(placed[node["pid"]])
-    elif node["state"] == "elsewhere" and host in by_host and str(node["pid"]).endswith(f".{host}.0>"):
-        inner = by_host[host]
-        node["state"] = "unresponsive" if inner.get("error") else "host"
-        node["role"] = inner.get("role")
-        node["processes"] = inner.get("processes")
-        node["lingering"] = inner.get("lingering")
-        tree = inner.get("tree")
-        if tree is not None:
-            _expand(tree, by_host, placed)
-            node["children"] = tree["children"]
+def _host_of(where: str, name: str) -> HostId:
+    if where.isdigit():
+        return HostId(int(where))
+    host = host_of_role(current().runtime, where)
+    if host is None:
+        raise NoProcess(process=f"{name} on a host of role {where}")
+    return host
 
 
 _HANDLERS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     "call": _call,
     "cast": _cast,
-    "tree": _tree,
+    "tree": node_view.tree,
+    "top": node_view.top,
     "hosts": _hosts,
+    "kill_host": _kill_host,
+    "system": _system,
+    "trace": _trace,
     "stop": _stop,
 }

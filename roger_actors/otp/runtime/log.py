@@ -28,6 +28,10 @@ class Log:
         """Return whether records of a level are wanted."""
         return self._logger.isEnabledFor(level)
 
+    def debug(self, message: str, *args: Any, **options: Any) -> None:
+        """Log at debug level; takes what `logging.Logger.debug` takes."""
+        self._write(logging.DEBUG, message, args, options)
+
     def info(self, message: str, *args: Any, **options: Any) -> None:
         """Log at info level; takes what `logging.Logger.info` takes."""
         self._write(logging.INFO, message, args, options)

@@ -81,6 +81,10 @@ class Process:
         """Return how many messages wait to be handled."""
         return len(self.mailbox or ())
 
+    def is_idle(self) -> bool:
+        """Return whether it waits for a message and not for anything in its own code."""
+        return self.task is None
+
     def label(self) -> str:
         """Return what kind of process this is, for lists and logs."""
         raise NotImplementedError

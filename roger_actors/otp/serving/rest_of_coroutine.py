@@ -14,18 +14,18 @@ class Rest:
         first: What its first step waits for.
     """
 
-    __slots__ = ("_first", "_work")
+    __slots__ = ("_first", "coroutine")
 
     def __init__(self, work: Coroutine[Any, Any, Any], first: Any) -> None:
-        self._work = work
+        self.coroutine = work
         self._first = first
 
     def close(self) -> None:
         """Close the coroutine."""
-        self._work.close()
+        self.coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        work, waited = self._work, self._first
+        work, waited = self.coroutine, self._first
         while True:
             try:
                 try:

@@ -1,7 +1,12 @@
 """What supervisors report, as log records with structured data.
 
-Five kinds, in `record.report["kind"]`: `progress` (info level), `start_error`, `child_terminated`,
-`shutdown_error`, `shutdown`; each with `supervisor`, `reason` and `offender`.
+Five kinds, in `record.report["context"]`: `progress` (info level), `start_error`, `child_terminated`,
+`shutdown_error`, `shutdown` (error level), from the logger `roger_actors.otp.supervisor`. Each has
+`supervisor` (its name or pid), `context` (also as `kind`), `reason` and `offender`: the child's `pid` (or
+`nb_children`), `id`, `start`, `restart`, `significant`, `shutdown`, `type`.
+
+`start` is `module:name` of what is started, without its arguments, which may hold secrets; ask
+`get_childspec` for those. A reason is reported as it is: keep secrets out of exit reasons and exceptions.
 
 Source: OTP supervisor reports.
 """
@@ -22,7 +27,7 @@ _log = Log("roger_actors.otp.supervisor")
 def progress(supervisor: str, pid: Pid, spec: ChildSpec) -> None:
     """A child was started or restarted by the supervisor itself."""
     if _log.is_on(logging.INFO):
-        data = {"kind": "progress", "supervisor": supervisor, "offender": offender(spec, pid)}
+        data = _report("progress", supervisor, None, offender(spec, pid))
         _log.info("supervisor %s started %r as %s", supervisor, spec.id, pid, extra={"report": data})
 
 
@@ -36,10 +41,13 @@ def trouble(kind: str, supervisor: str, reason: Reason, spec: ChildSpec, pid: An
         spec: The child's.
         pid: The child's pid, if it had one; or the pids of several that ended alike.
     """
-    data = {"kind": kind, "supervisor": supervisor, "reason": reason, "offender": offender(spec, pid)}
-    _log.error(
-        "supervisor %s, %s: %s; child %r %s", supervisor, kind, reason, spec.id, pid, extra={"report": data}
-    )
+    data = _report(kind, supervisor, reason, offender(spec, pid))
+    whom = f"{len(pid)} children" if pid.__class__ is list else f"child {shown(spec.id)} {pid}"
+    _log.error("supervisor %s, %s: %s; %s", supervisor, kind, reason, whom, extra={"report": data})
+
+
+def _report(kind: str, supervisor: str, reason: Reason, child: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": kind, "context": kind, "supervisor": supervisor, "reason": reason, "offender": child}
 
 
 def offender(spec: ChildSpec, pid: Any) -> dict[str, Any]:
@@ -47,7 +55,7 @@ def offender(spec: ChildSpec, pid: Any) -> dict[str, Any]:
     return {
         **({"nb_children": len(pid)} if pid.__class__ is list else {"pid": pid}),
         "id": spec.id,
-        "start": shown(spec.start),
+        "start": spec.start.path,
         "restart": spec.restart,
         "significant": spec.significant,
         "shutdown": spec.shutdown,

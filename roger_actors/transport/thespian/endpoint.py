@@ -14,21 +14,25 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import attrs
 import msgspec
 
 from roger_actors.errors import TransportDown, Undeliverable
-from roger_actors.transport.base import ROOT, HostExit, HostId, Role
+from roger_actors.transport.base import ROOT, HostExit, HostId, HostVitals, Role
 from roger_actors.transport.thespian.birth import ADMIN
 from roger_actors.transport.thespian.hub import Hub
 from roger_actors.transport.thespian.link import CONTROL, FRAME, SIZE, Link
-from roger_actors.transport.thespian.linux import adopt_orphans, set_title
+from roger_actors.transport.thespian.linux import adopt_orphans, set_title, usage_of
 from roger_actors.transport.thespian.transport import Transport
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit status of a host that was asked by SIGTERM to end and whose role did not decide otherwise."""
+
+EXAMINE = signal.SIGRTMIN + 7
+"""Asks a host that does not answer where it stands."""
 
 encode = msgspec.msgpack.encode
 decode: Callable[[bytes], Any] = msgspec.msgpack.decode
@@ -40,6 +44,11 @@ class Entry:
 
     role: str
     pid: int
+
+
+def stack_name(host: int) -> str:
+    """Return the file name that a host writes its stacks to when it is examined."""
+    return f"h{host}.stack"
 
 
 def socket_name(host: int) -> str:
@@ -66,6 +75,7 @@ class HostEndpoint:
         self.on_host_down: Callable[[HostId, HostExit], None] = _ignore_down
         self.on_request: Callable[[bytes, Callable[[bytes], None]], None] = _refuse
         self.on_terminate: Callable[[], None] = self._terminate
+        self.on_examined: Callable[[FrameType | None], str] = lambda _: ""
         self.socket_name = socket_name(host)
         self._role = role
         self._args = args
@@ -101,9 +111,28 @@ class HostEndpoint:
                 stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         with contextlib.suppress(AttributeError, OSError, ValueError):
             faulthandler.enable()
+        if self.host != ROOT:
+            self._let_examine()
         # Not SIG_IGN: that would be inherited by every program a job starts.
         signal.signal(signal.SIGINT, lambda *_: None)
         self.loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
+
+    def _let_examine(self) -> None:
+        # Two handlers for one signal: faulthandler writes the stacks even where the interpreter is stuck in
+        # foreign code; the other says more, as soon as there is a next line of Python.
+        self._stacks = os.open(
+            f"{self._directory}/{stack_name(self.host)}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+        )
+        signal.signal(EXAMINE, self._examined)
+        faulthandler.register(EXAMINE, file=self._stacks, all_threads=True, chain=True)
+
+    def _examined(self, _: int, frame: FrameType | None) -> None:
+        try:
+            said = self.on_examined(frame)
+        except Exception as error:  # noqa: BLE001 - what is interrupted here must go on
+            said = f"{type(error).__qualname__}: {error}"
+        with contextlib.suppress(OSError):
+            os.write(self._stacks, f"\n== {said}\n".encode())
 
     def _asked_to_end(self) -> None:
         self.on_terminate()
@@ -181,6 +210,19 @@ class HostEndpoint:
             return os.getpid()
         entry = self._table.get(host)
         return entry.pid if entry is not None else None
+
+    def vitals(self, host: HostId) -> HostVitals | None:
+        """Return what the system shows of a host; only the root host knows how long one is silent."""
+        pid = self.os_pid(host)
+        if pid is None:
+            return None
+        return HostVitals(*usage_of(pid), silent=0.0)
+
+    def examine(self, host: HostId, then: Callable[[str], None]) -> None:
+        """Refuse: only the root host examines hosts."""
+        raise TransportDown(
+            node=self.node, detail=f"host {self.host} is not the root host and cannot examine hosts"
+        )
 
     def stop(self, status: int = 0) -> None:
         """End this host after what was queued has been sent."""

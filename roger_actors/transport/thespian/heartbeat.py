@@ -22,6 +22,7 @@ PER_LIMIT = 4
 @attrs.define
 class _Watched:
     limit: float
+    answered: float
     unanswered: int = 0
 
 
@@ -55,7 +56,7 @@ class Heartbeat:
         """
         if limit is None:
             return
-        self._watched[key] = _Watched(limit)
+        self._watched[key] = _Watched(limit, self._loop.time())
         if self._timer is None or self._timer.when() > self._loop.time() + self._beat():
             self._start()
 
@@ -68,6 +69,14 @@ class Heartbeat:
         watched = self._watched.get(key)
         if watched is not None:
             watched.unanswered = 0
+            watched.answered = self._loop.time()
+
+    def silent(self, key: int) -> float:
+        """Return for how many seconds a process has left questions unanswered, 0 if it has not."""
+        watched = self._watched.get(key)
+        if watched is None or watched.unanswered < 2:  # the last question may be on its way
+            return 0.0
+        return self._loop.time() - watched.answered
 
     def _beat(self) -> float:
         return min(LONGEST_BEAT, *(watched.limit / PER_LIMIT for watched in self._watched.values()))

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator
 from roger_actors.transport.base import HostExit
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
+_PAGE, _TICKS = os.sysconf("SC_PAGESIZE"), os.sysconf("SC_CLK_TCK")
 _libc = ctypes.CDLL(None, use_errno=True)
 _ucred = struct.Struct("3i")
 
@@ -167,6 +168,26 @@ def sweep_all(limit: float = 2.0) -> bool:
             return False
         time.sleep(0.002)  # noqa: TID251 - the kernel tells nobody that an orphan has got a new parent
     return True
+
+
+def catches(pid: int, number: int) -> bool:
+    """Return whether a process has a handler for a signal, which would else end it."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+            masks = [line.split()[1] for line in status if line.startswith("SigCgt:")]
+    except OSError:
+        return False
+    return bool(masks) and bool(int(masks[0], 16) >> (number - 1) & 1)
+
+
+def usage_of(pid: int) -> tuple[str, int, float]:
+    """Return a process's state letter, its resident memory in bytes and its processor time in seconds."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return "", 0, 0.0
+    return fields[0].decode(), int(fields[21]) * _PAGE, (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def state_of(pid: int) -> str:

@@ -13,15 +13,25 @@ import logging
 import os
 import signal
 import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from roger_actors.transport.base import ROOT, HostExit, HostId, Role, Roles
+import attrs
+
+from roger_actors.transport.base import ROOT, HostExit, HostId, HostVitals, Role, Roles
 from roger_actors.transport.thespian.birth import ADMIN
-from roger_actors.transport.thespian.endpoint import Entry, HostEndpoint, decode, socket_name
+from roger_actors.transport.thespian.endpoint import (
+    EXAMINE,
+    Entry,
+    HostEndpoint,
+    decode,
+    socket_name,
+    stack_name,
+)
 from roger_actors.transport.thespian.heartbeat import Heartbeat
 from roger_actors.transport.thespian.link import CONTROL, REQUEST, RESPONSE, Link
-from roger_actors.transport.thespian.linux import kill, kill_group, state_of, sweep, sweep_all
+from roger_actors.transport.thespian.linux import catches, kill, kill_group, state_of, sweep, sweep_all
 from roger_actors.transport.thespian.transport import Transport
 
 SWEEP_AGAIN = 0.01
@@ -32,6 +42,9 @@ GRACE = 0.5
 
 SUSPICION = 1.0
 """Seconds until a host that has cut its connections, but lives, is killed."""
+
+EXAMINED = 0.5
+"""Seconds that an examined host has to say where it stands."""
 
 _log = logging.getLogger(__name__)
 
@@ -142,6 +155,34 @@ class RootEndpoint(HostEndpoint):
             kill_group(entry.pid)
             kill(entry.pid)
 
+    def vitals(self, host: HostId) -> HostVitals | None:
+        """Return what the system shows of a host, and for how long it has been silent."""
+        seen = super().vitals(host)
+        return None if seen is None else attrs.evolve(seen, silent=self._heartbeat.silent(host))
+
+    def examine(self, host: HostId, then: Callable[[str], None]) -> None:
+        """Let a host write down where it stands; see `Endpoint.examine`."""
+        entry = self._table.get(host)
+        if entry is None or not catches(entry.pid, EXAMINE):
+            self.loop.call_soon(then, "")
+            return
+        path = f"{self._directory}/{stack_name(host)}"
+        with contextlib.suppress(OSError):
+            os.truncate(path, 0)
+        kill(entry.pid, EXAMINE)
+        self._read_stack(path, self.loop.time() + EXAMINED, then)
+
+    def _read_stack(self, path: str, deadline: float, then: Callable[[str], None]) -> None:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                said = file.read()
+        except OSError:  # the host has ended
+            said = ""
+        if "\n== " in said or self.loop.time() > deadline:
+            then(said)
+        else:
+            self.loop.call_later(EXAMINED / 20, self._read_stack, path, deadline, then)
+
     def _announce(self, *word: Any) -> None:
         for host in self._table:
             link = self._link(host)
@@ -151,6 +192,8 @@ class RootEndpoint(HostEndpoint):
     def _ended(self, host: HostId, pid: int, how: HostExit) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._directory}/{socket_name(host)}")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._directory}/{stack_name(host)}")
         self._heartbeat.forget(host)
         self._host_down(host, how)
         self._announce("down", host, how.signal, how.status)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import threading
+
 from roger_actors.otp import (
     KILL,
     ChildSpec,
     GenServer,
+    NoReply,
+    Ok,
     Pid,
     Start,
     Supervisor,
+    Timeout,
     process,
+    trace,
 )
 from roger_actors.testing.puppet import Puppet
+
+
+async def start_puppet(name):
+    """Start a named puppet that outlives the scenario; return its pid."""
+    return await Puppet.start(name, [], name=name)
+
+
+async def flood(name, host, count):
+    """Send a puppet of another host many messages, and wait until it has taken them."""
+    for number in range(count):
+        process.send((name, host), number)
+    return await Puppet.call((name, host), ("reply", "after all"))
 
 
 async def supervise_elsewhere(host):
@@ -32,3 +50,67 @@ async def supervise_elsewhere(host):
     await GenServer.stop(sup)
     down = await process.receive(5, matching=lambda message: getattr(message, "ref", None) == ref)
     return answer, first.host != second.host, first.host != process.self().host, repr(down.reason), host
+
+
+class Hanging(GenServer):
+    """Never returns from a callback, in one of several ways."""
+
+    def init(self, how):
+        return Ok(how)
+
+    def handle_info(self, message, how):
+        self.hang(how)
+        return NoReply(how)
+
+    def hang(self, how):
+        if how == "computes":
+            while True:
+                pass
+        elif how == "sleeps":
+            threading.Event().wait()
+        elif how == "holds the interpreter":
+            sum(range(10**15))
+
+
+async def hang(how):
+    """Start a server under a name that is about to hold its host for ever."""
+    pid = await Hanging.start(how, name="hanging")
+    process.send_after(0.1, pid, "now")
+    return pid
+
+
+async def wait_long(name):
+    """Run a server of whose callback the end is far away, beside one that has something in its mailbox."""
+    pid = await Waiting.start(name=name)
+    Waiting.cast(pid, "now")
+    for _ in range(3):
+        Waiting.cast(pid, "later")
+    process.spawn(nap)
+    await process.sleep(0.05)
+    return pid
+
+
+class Waiting(GenServer):
+    def init(self):
+        return Ok(None)
+
+    async def handle_cast(self, request, state):
+        await nap()
+        return NoReply(state)
+
+
+async def nap():
+    await process.sleep(1000)
+
+
+async def trace_elsewhere(name, host):
+    """Trace a puppet of another host from here, talk to it, and return what is told."""
+    pid = await trace((name, host), to=process.self())
+    Puppet.cast(pid, ("set", 1))
+    await Puppet.call(pid, ("reply", 2))
+    told = [await process.receive(5) for _ in range(4)]
+    await trace(pid, False)
+    Puppet.cast(pid, ("set", 2))
+    await Puppet.call(pid, ("reply", 3))
+    nothing = isinstance(await process.receive(0.1), Timeout)
+    return [(event.kind, event.text) for event in told], nothing
