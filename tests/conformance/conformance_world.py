@@ -8,6 +8,7 @@ crosses the wire, and time is real.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 from collections import deque
@@ -18,6 +19,8 @@ import pytest
 from roger_actors.errors import NoProcess, ServerExited, StartFailed
 from roger_actors.otp import (
     KILL,
+    RESTARTING,
+    SHUTDOWN,
     ChildSpec,
     Down,
     ExitProcess,
@@ -52,13 +55,13 @@ class Script(GenServer):
     """Holds the journal, and what each label's next starts shall do."""
 
     def init(self):
-        return Ok({"journal": [], "plans": {}, "hanging": {}, "holding": {}})
+        return Ok({"journal": [], "plans": {}, "always": {}, "hanging": {}, "holding": {}})
 
     def handle_call(self, request, sender, state):
         match request:
             case ("begin", label):
                 plan = state["plans"].get(label)
-                behaviour = plan.popleft() if plan else "ok"
+                behaviour = plan.popleft() if plan else state["always"].get(label, "ok")
                 if behaviour == "hang":
                     state["hanging"][label] = sender
                     return NoReply(state)
@@ -66,6 +69,10 @@ class Script(GenServer):
                 return Reply(behaviour, state)
             case ("plan", label, behaviours):
                 state["plans"][label] = deque(behaviours)
+                state["always"].pop(label, None)
+                return Reply(None, state)
+            case ("always", label, behaviour):
+                state["always"][label] = behaviour
                 return Reply(None, state)
             case ("release", label, behaviour):
                 if label not in state["hanging"]:
@@ -234,6 +241,26 @@ class Records(logging.Handler):
         self.found.append(record)
 
 
+class StoppedClock:
+    """An event loop with a `time` of the test's; asyncio and all timers keep the loop's own.
+
+    Attributes:
+        now: Seconds, as supervisors see them.
+    """
+
+    def __init__(self, loop):
+        self._loop = loop
+        self.now = float(math.ceil(loop.time()))
+
+    def time(self):
+        """Return the moment that the test chose."""
+        return self.now
+
+    def __getattr__(self, name):
+        """Return the loop's own."""
+        return getattr(self._loop, name)
+
+
 class World:
     """The test's helper; one for each run of a test.
 
@@ -250,6 +277,7 @@ class World:
         self.elsewhere = "same" if transport == "memory" else int(second)
         self.handler = Records()
         self._players = []
+        self._loop = None
 
     @property
     def records(self):
@@ -315,8 +343,16 @@ class World:
             process.unlink(outcome.pid)
         return outcome.pid
 
+    def stop_clock(self):
+        """Let restarts be counted at moments that the test chooses, in `now`; at first a whole second."""
+        runtime = process.here()
+        self._loop, runtime.loop = runtime.loop, StoppedClock(runtime.loop)
+        return runtime.loop
+
     def clean(self):
-        """Kill the players that the test left."""
+        """Let the clock go on, and kill the players that the test left."""
+        if self._loop is not None:
+            process.here().loop = self._loop
         for pid in self._players:
             process.exit(pid, KILL)
 
@@ -350,6 +386,21 @@ class World:
         """Return the pids of a supervisor's children by id; the question waits for a restart under way."""
         return {info.id: info.pid for info in await Supervisor.which_children(supervisor)}
 
+    async def settled(self, supervisor):
+        """Wait until no child is restarting; return the pids by id."""
+        while RESTARTING in [info.pid for info in await Supervisor.which_children(supervisor)]:
+            await process.sleep(0.001)
+        return await self.pids(supervisor)
+
+    async def whole(self, supervisor):
+        """Return the pids of a tree of supervisors by id."""
+        found = {}
+        for info in await Supervisor.which_children(supervisor):
+            found[info.id] = info.pid
+            if info.type == "supervisor":
+                found |= await self.whole(info.pid)
+        return found
+
     # ------------------------------------------------------------ the script
 
     async def plan(self, label, *behaviours):
@@ -359,6 +410,10 @@ class World:
         `("exit", reason)` or `("return", value)`.
         """
         await GenServer.call(SCRIPT, ("plan", label, list(behaviours)))
+
+    async def always(self, label, behaviour):
+        """Say how all of a label's next starts go, until the next `plan`."""
+        await GenServer.call(SCRIPT, ("always", label, behaviour))
 
     async def release(self, label, behaviour="ok"):
         """Let a start that hangs go on, as soon as it hangs."""
@@ -417,6 +472,20 @@ class World:
             (Path(folder) / "go").touch()
             while not (Path(folder) / "done").exists():
                 pass
+
+    async def end_supervisor(self, pid, reason):
+        """Let a supervisor end with a reason (`KILL` kills it) and wait until it has; its parent is told."""
+        ref = process.monitor(pid)
+        if reason is KILL:
+            process.exit(pid, KILL)
+        else:
+            await GenServer.stop(pid, reason)
+        return (await self.down(ref)).reason
+
+    async def stop(self, supervisor):
+        """Stop a supervisor of the test's in order and take its exit signal; return the reason."""
+        process.exit(supervisor, SHUTDOWN)
+        return await self.exit_of(supervisor)
 
     async def down(self, ref, within=10.0):
         """Return the `Down` of a monitor."""
