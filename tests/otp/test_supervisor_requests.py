@@ -268,7 +268,6 @@ async def test_count_children_does_not_count_a_child_that_ended_unseen():
     assert await Supervisor.count_children(sup) == (2, 1, 0, 2)
 
 
-@pytest.mark.otp_line(103)
 async def test_a_start_that_fails_on_request_is_told_to_the_caller_and_not_reported(caplog):
     begins = [None, Stop("broken")]
     sup = await start([child("a", options={"begins": lambda: begins.pop(0)})])
@@ -372,31 +371,6 @@ async def test_ids_name_nothing_and_specs_counts_children():
         await DynamicSupervisor.start_child(sup, child("same"))
 
     assert await DynamicSupervisor.count_children(sup) == (3, 3, 0, 3)
-
-
-@pytest.mark.otp_line(59)
-async def test_extra_arguments_come_before_the_childs_own_at_every_start(journal):
-    sup = await dynamic(extra_arguments=("extra",))
-    pid = await DynamicSupervisor.start_child(sup, ChildSpec(id="x", start=Start(Puppet, journal)))
-
-    await end(pid, "crash")
-    await dynamic_pids(sup)
-
-    assert [entry for entry in journal if entry[0] == "started"] == [("started", "extra")] * 2
-
-
-@pytest.mark.otp_line(93)
-async def test_a_dynamic_supervisor_gives_up_as_a_static_one_does():
-    results = [None]
-    sup = await dynamic(max_restarts=3)
-    other = await DynamicSupervisor.start_child(sup, child("b"))
-    begins = {"begins": lambda: results.pop() if results else Stop("no")}
-    pid = await DynamicSupervisor.start_child(sup, child("a", options=begins))
-
-    await end(pid, "crash")
-
-    assert await process.receive() == Exit(sup, SHUTDOWN)
-    assert not process.is_alive(other)
 
 
 @pytest.mark.otp_line(116)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +10,6 @@ from roger_actors.otp.supervision.restart import RestartWindow, group_of
 moments = st.lists(st.floats(0, 100), max_size=40).map(sorted)
 
 
-@pytest.mark.otp_line(83)
 @given(moments, st.integers(0, 5), st.sampled_from([1, 2.0, 5, 0.5, 2.5]))
 def test_the_window_agrees_with_a_count_by_hand(times, intensity, period):
     window = RestartWindow(intensity=intensity, period=period)
