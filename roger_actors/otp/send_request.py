@@ -100,7 +100,7 @@ class RequestIds:
         """Wait for the first message that answers one of them; None when the time is over."""
         process = current()
         if self._inbox.arrived:
-            message = _take(process, self._labels)
+            message = take(process, self._labels)
             if message is not None:
                 return message
             self._inbox.arrived = 0
@@ -109,7 +109,7 @@ class RequestIds:
     def abandon(self) -> None:
         """Give all of them up: what answers them is never seen."""
         for request in self._labels:
-            _abandon(request)
+            abandon(request)
         self._labels.clear()
 
 
@@ -235,7 +235,7 @@ class SendRequest:
         found = await _first(request, timeout, delete=delete)
         if found is None:
             error = CallTimeout(process=_asked(request), seconds=timeout)
-            request.abandon() if isinstance(request, RequestIds) else _abandon(request)
+            request.abandon() if isinstance(request, RequestIds) else abandon(request)
             raise error
         return found.answer
 
@@ -355,7 +355,7 @@ async def _response(request: Ref, timeout: float | None) -> Response | Down | No
     process = current()
     pending = process.runtime.calls.get(request.number)
     if pending is None or pending.process is not process:
-        message = _take(process, (request,))
+        message = take(process, (request,))
         if message is None:
             raise ValueError(f"no response to {request} will come: it was taken, or the request abandoned")
         return message
@@ -375,12 +375,17 @@ async def _wait(
     timer = None if timeout is None else runtime.timers.start(max(0.0, timeout), _time_is_over, future)
     try:
         message: Response | Down | None = await future
+    except asyncio.CancelledError:
+        if future.done() and not future.cancelled() and future.result() is not None and process.alive:
+            inbox.arrived += 1  # it came too late for this wait, not for the next
+            runtime.deliver(process, future.result())
+        raise
     finally:
         inbox.future = None
         if timer is not None:
             runtime.timers.cancel(timer)
     if message is None and inbox.arrived:  # after the time was over, before this process ran
-        return _take(process, requests)
+        return take(process, requests)
     return message
 
 
@@ -389,7 +394,7 @@ def _time_is_over(future: asyncio.Future[Any]) -> None:
         future.set_result(None)
 
 
-def _take(process: Process, requests: Container[Ref]) -> Response | Down | None:
+def take(process: Process, requests: Container[Ref]) -> Response | Down | None:
     """Take the first response to one of the requests out of the mailbox."""
     mailbox = process.mailbox or deque()
     for position, message in enumerate(mailbox):
@@ -401,13 +406,14 @@ def _take(process: Process, requests: Container[Ref]) -> Response | Down | None:
     return None
 
 
-def _abandon(request: Ref) -> None:
+def abandon(request: Ref) -> None:
+    """Give a request up: what answers it is never seen."""
     process = current()
     pending = process.runtime.calls.get(request.number)
     if pending is not None:
         process.runtime.forget(pending)
     elif process.mailbox:
-        _take(process, (request,))
+        take(process, (request,))
 
 
 def _value(response: Response | Down) -> Any:

@@ -209,13 +209,16 @@ async def test_a_wait_that_is_cancelled_loses_no_result():
         await asyncio.wait_for(Task.await_(task), 0.5)
     assert await Task.await_(task) == "value"
 
-    task = Task.async_(slowly, 1.0, "value")
-    waiting = asyncio.get_running_loop().create_task(Task.await_(task))
+    tasks = [Task.async_(for_ever), Task.async_(for_ever)]
+    waiting = asyncio.get_running_loop().create_task(Task.await_many(tasks))
     await asyncio.sleep(0)
-    process.here().calls[task.ref.number].future.add_done_callback(lambda _: waiting.cancel())
+    process.here().answered(tasks[0].ref.number, "first")
+    await asyncio.sleep(0)
+    process.here().answered(tasks[1].ref.number, "second")
+    waiting.cancel()  # the answer is there, but the wait has not gone on yet
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert await Task.await_(task) == "value"
+    assert await Task.await_many(tasks) == ["first", "second"]
 
 
 async def test_a_task_needs_an_owner(node):

@@ -8,7 +8,8 @@ Source: Elixir `Task`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar, TypeVarTuple, Unpack
 
 import attrs
@@ -24,7 +25,8 @@ from roger_actors.otp.process import current, unlink
 from roger_actors.otp.process import exit as exit_process
 from roger_actors.otp.process import link as link_process
 from roger_actors.otp.reason import KILL, KILLED, NOPROC, SHUTDOWN, Reason
-from roger_actors.otp.runtime import Process, answers
+from roger_actors.otp.runtime import Process
+from roger_actors.otp.send_request import RequestIds, abandon, take
 
 T = TypeVar("T")
 R = TypeVar("R")  # of the static methods: the class's own is unbound in `Task.await_`
@@ -182,13 +184,13 @@ class Task(Generic[T]):
         """
         tasks = list(tasks)
         owner = _owner_of(tasks)
-        refs = dict.fromkeys(task.ref for task in tasks)
-        found = await answers.wait(owner, refs, timeout, enough=len(refs), until_down=True)
-        for task in tasks:
-            answer = found.get(task.ref)
-            if answer.__class__ is Down or (answer is None and not _has_down(found)):
-                answers.give_up(owner, refs)
-                raise _failure(task, answer, timeout)
+        refs = {task.ref for task in tasks}
+        found = await _gather(owner, refs, timeout, enough=len(refs), until_down=True)
+        failed = _first_failed(tasks, found)
+        if failed is not None:
+            for ref in refs - found.keys():
+                abandon(ref)
+            raise _failure(failed, found.get(failed.ref), timeout)
         return [found[task.ref].value for task in tasks]  # type: ignore[union-attr]  # none is a Down
 
     @staticmethod
@@ -233,9 +235,9 @@ class Task(Generic[T]):
         """
         tasks = list(tasks)
         owner = _owner_of(tasks)
-        refs = dict.fromkeys(task.ref for task in tasks)
+        refs = {task.ref for task in tasks}
         enough = len(refs) if limit is None else min(limit, len(refs))
-        found = await answers.wait(owner, refs, timeout, enough=enough)
+        found = await _gather(owner, refs, timeout, enough=enough)
         late = on_timeout if len(found) < enough else "nothing"
         results = []
         for task in tasks:
@@ -266,7 +268,7 @@ class Task(Generic[T]):
         if task.pid is None:
             return Task.ignore(task)
         reason = await _stop(owner, task.pid, shutdown)
-        answer = answers.take(owner, [task.ref]).get(task.ref)
+        answer = take(owner, (task.ref,))
         if answer.__class__ is Response:
             return _outcome(answer)
         if answer is not None:
@@ -284,10 +286,10 @@ class Task(Generic[T]):
             InvalidTask: The current process is not its owner.
         """
         owner = _owner_of([task], spent=True)
-        found = answers.take(owner, [task.ref]).get(task.ref)
+        found = take(owner, (task.ref,))
         if task.pid is not None:
             unlink(task.pid)
-        answers.give_up(owner, [task.ref])
+        abandon(task.ref)
         return _outcome(found)
 
 
@@ -342,15 +344,45 @@ def _owner_of(tasks: Sequence[Task[Any]], *, spent: bool = False) -> Process:
     for task in tasks:
         if task.owner != owner.pid:
             raise InvalidTask(task=task.pid, detail=f"belongs to {task.owner}, and {owner.pid} asked for it")
-    lost = set() if spent else answers.spent(owner, [task.ref for task in tasks])
+    missing = () if spent else {task.ref for task in tasks if task.ref.number not in owner.runtime.calls}
+    there = {getattr(message, "ref", None) for message in owner.mailbox or ()} if missing else ()
     for task in tasks:
-        if task.ref in lost:
+        if task.ref in missing and task.ref not in there:
             raise InvalidTask(task=task.pid, detail="has no result to wait for: it was taken, or ignored")
     return owner
 
 
-def _has_down(found: dict[Ref, answers.Answer]) -> bool:
-    return any(answer.__class__ is Down for answer in found.values())
+async def _gather(
+    owner: Process, refs: Collection[Ref], timeout: float | None, *, enough: int, until_down: bool = False
+) -> dict[Ref, Response | Down]:
+    """Wait for answers, until there are enough, one is a `Down` that ends the wait, or the time is over."""
+    requests = RequestIds()
+    for ref in refs:
+        requests.add(ref, None)
+    loop = owner.runtime.loop
+    over = None if timeout is None else loop.time() + timeout
+    found: dict[Ref, Response | Down] = {}
+    try:
+        while len(found) < enough:
+            answer = await requests.wait(None if over is None else over - loop.time())
+            if answer is None:
+                break
+            requests.answer(answer, delete=True)
+            found[answer.ref] = answer
+            if until_down and answer.__class__ is Down:
+                break
+    except asyncio.CancelledError:
+        for answer in found.values() if owner.alive else ():
+            owner.runtime.deliver(owner, answer)  # whoever asks next finds it
+        raise
+    return found
+
+
+def _first_failed(tasks: Sequence[Task[T]], found: dict[Ref, Response | Down]) -> Task[T] | None:
+    """Return the task that ended without a result; if none did, the first that is late."""
+    down = [task for task in tasks if found.get(task.ref).__class__ is Down]
+    late = [task for task in tasks if task.ref not in found]
+    return next(iter(down or late), None)
 
 
 def _failure(task: Task[Any], answer: Any, timeout: float | None) -> ProcessError:
@@ -361,7 +393,7 @@ def _failure(task: Task[Any], answer: Any, timeout: float | None) -> ProcessErro
     return ServerExited(process=task.pid, reason=answer.reason)
 
 
-def _outcome(answer: answers.Answer | None) -> TaskOk[Any] | TaskExit | None:
+def _outcome(answer: Response | Down | None) -> TaskOk[Any] | TaskExit | None:
     if answer is None:
         return None
     return TaskOk(answer.value) if isinstance(answer, Response) else TaskExit(answer.reason)
