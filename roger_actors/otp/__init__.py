@@ -74,6 +74,7 @@ from roger_actors.otp.serving import Status
 from roger_actors.otp.supervision.report_formatter import ReportFormatter
 from roger_actors.otp.supervision.restart import Strategy, SupervisorFlags
 from roger_actors.otp.supervisor import Supervisor
+from roger_actors.otp.via import NameRegistry, Via
 
 __all__ = [
     "AGENT",
@@ -104,6 +105,7 @@ __all__ = [
     "From",
     "GenServer",
     "Ignore",
+    "NameRegistry",
     "NoReply",
     "Ok",
     "Outside",
@@ -133,6 +135,7 @@ __all__ = [
     "TaskSupervisor",
     "Timeout",
     "TraceEvent",
+    "Via",
     "flags_of_start",
     "host_child",
     "host_of_role",

@@ -26,7 +26,7 @@ from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Target
+from roger_actors.otp.runtime import Name, Target
 from roger_actors.otp.send_request import refused
 from roger_actors.otp.serving import ServerProcess, Status
 from roger_actors.otp.supervision import dynamic
@@ -69,7 +69,7 @@ class DynamicSupervisor(GenServer[State]):
         max_seconds: float = 5.0,
         max_children: int | None = None,
         extra_arguments: tuple[Any, ...] = (),
-        name: str | None = None,
+        name: Name | None = None,
     ) -> Pid:
         """Start a supervisor without children, linked to the current process.
 

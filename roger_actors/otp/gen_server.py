@@ -19,9 +19,10 @@ from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Log, Process, Runtime, Target
+from roger_actors.otp.runtime import Log, Name, Process, Runtime, Target
 from roger_actors.otp.send_request import SendRequest, refused
 from roger_actors.otp.serving import FAILED, IGNORED, STARTING, ServerProcess, Status
+from roger_actors.otp.via import Via
 
 _log = Log(__name__)
 
@@ -139,13 +140,13 @@ class GenServer(SendRequest, Generic[S]):
 
     @classmethod
     async def start_link(
-        cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
+        cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Pid:
         """Start the server, linked to the current process, and wait for its `init`.
 
         Args:
             args: For `init`.
-            name: Register it under this name on this host before `init` runs.
+            name: Register it under this name on this host, or with a registry (`Via`), before `init` runs.
             timeout: Seconds an `async` init may take, None for no limit.
             kwargs: For `init`.
 
@@ -160,14 +161,14 @@ class GenServer(SendRequest, Generic[S]):
 
     @classmethod
     async def start(
-        cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
+        cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Pid:
         """Like `start_link`, without a link."""
         return await _start(cls, (args, kwargs), name, None, timeout)
 
     @classmethod
     async def start_monitor(
-        cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
+        cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any
     ) -> tuple[Pid, Ref]:
         """Like `start`, with a monitor that misses nothing."""
         pid = await _start(cls, (args, kwargs), name, None, timeout)
@@ -175,7 +176,7 @@ class GenServer(SendRequest, Generic[S]):
         return pid, process.runtime.monitor(process, pid)
 
     @classmethod
-    def start_nowait(cls, *args: Any, name: str | None = None, link: bool = False, **kwargs: Any) -> Pid:
+    def start_nowait(cls, *args: Any, name: Name | None = None, link: bool = False, **kwargs: Any) -> Pid:
         """Start the server from a plain callback.
 
         A plain `init` has run when this returns, and its failure is raised here. An `async` init has
@@ -336,13 +337,20 @@ def _launch(
     runtime: Runtime,
     server: GenServer[Any],
     given: tuple[tuple[Any, ...], dict[str, Any]],
-    name: str | None,
+    name: Name | None,
     parent: Process | None,
 ) -> ServerProcess:
     process = ServerProcess(runtime, server)
     runtime.enter(process, name, parent)
     process.begin(*given)
+    _release(name, process)
     return process
+
+
+def _release(name: Name | None, process: ServerProcess) -> None:
+    """Take a registry's name from a process whose start failed; the host's own names end with it."""
+    if isinstance(name, Via) and not process.alive:
+        name.release(process.pid)
 
 
 def start_under(parent: Process, server: GenServer[Any], args: tuple[Any, ...]) -> Pid:
@@ -361,7 +369,7 @@ def start_under(parent: Process, server: GenServer[Any], args: tuple[Any, ...]) 
 async def _start(
     cls: type[GenServer[Any]],
     given: tuple[tuple[Any, ...], dict[str, Any]],
-    name: str | None,
+    name: Name | None,
     parent: Process | None,
     timeout: float | None,
 ) -> Pid:
@@ -369,6 +377,7 @@ async def _start(
     process = _launch(runtime, cls(), given, name, parent)
     if process.phase is STARTING:
         await _wait_for_start(runtime, process, timeout)
+        _release(name, process)
         # Only if it was ended before it began: an end after that is for the parent to be told.
         if parent is not None and process.phase is STARTING:
             drop_exit(parent, process.pid)

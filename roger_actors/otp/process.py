@@ -12,11 +12,13 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
+from roger_actors.errors import NoProcess
 from roger_actors.otp.message import Timeout
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import NORMAL, Crash, ExitProcess, Reason, is_clean, of_exception
 from roger_actors.otp.result import UNSET
-from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Target
+from roger_actors.otp.runtime import CURRENT, Log, Name, Process, Runtime, Target
+from roger_actors.otp.via import Via
 
 _log = Log(__name__)
 
@@ -93,9 +95,10 @@ def send_after(seconds: float, to: Target, message: Any) -> Ref:
 def _send_due(due: tuple[Runtime, int, Target, Any]) -> None:
     runtime, number, to, message = due
     runtime.sends.pop(number, None)
-    if to.__class__ is str and to not in runtime.names:
+    try:
+        runtime.send(to, message)
+    except NoProcess:
         return
-    runtime.send(to, message)
 
 
 def cancel_timer(ref: Ref) -> float | None:
@@ -177,8 +180,10 @@ def unregister(name: str) -> None:
     here().unregister(name)
 
 
-def whereis(name: str) -> Pid | None:
-    """Return the pid registered under a name on this host."""
+def whereis(name: Name) -> Pid | None:
+    """Return the pid registered under a name, on this host or with a registry."""
+    if isinstance(name, Via):
+        return name.whereis()
     process = here().names.get(name)
     return None if process is None else process.pid
 
@@ -331,17 +336,17 @@ def _wake_up(waiter: Any) -> None:
         waiter.set_result(None)
 
 
-def spawn(function: Callable[..., Any], *args: Any, name: str | None = None) -> Pid:
+def spawn(function: Callable[..., Any], *args: Any, name: Name | None = None) -> Pid:
     """Start a process that runs a function (`def` or `async def`) and ends with it."""
     return spawn_on(here(), function, *args, name=name)
 
 
-def spawn_link(function: Callable[..., Any], *args: Any, name: str | None = None) -> Pid:
+def spawn_link(function: Callable[..., Any], *args: Any, name: Name | None = None) -> Pid:
     """Like `spawn`, linked to the current process."""
     return spawn_on(here(), function, *args, name=name, parent=current())
 
 
-def spawn_monitor(function: Callable[..., Any], *args: Any, name: str | None = None) -> tuple[Pid, Ref]:
+def spawn_monitor(function: Callable[..., Any], *args: Any, name: Name | None = None) -> tuple[Pid, Ref]:
     """Like `spawn`, with a monitor."""
     pid = spawn(function, *args, name=name)
     return pid, monitor(pid)
@@ -351,7 +356,7 @@ def spawn_on(
     runtime: Runtime,
     function: Callable[..., Any],
     *args: Any,
-    name: str | None = None,
+    name: Name | None = None,
     parent: Process | None = None,
 ) -> Pid:
     """Start a function's process on a runtime, from outside any process."""

@@ -29,7 +29,7 @@ from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Target
+from roger_actors.otp.runtime import Name, Target
 from roger_actors.otp.send_request import refused
 from roger_actors.otp.serving import Status
 from roger_actors.otp.supervision import acting, dynamic, simple_one_for_one
@@ -73,7 +73,7 @@ class Supervisor(GenServer[Either]):
         max_restarts: int = 3,
         max_seconds: float = 5.0,
         auto_shutdown: AutoShutdown = "never",
-        name: str | None = None,
+        name: Name | None = None,
         flags: SupervisorFlags | Mapping[str, Any] | tuple[Any, ...] | None = None,
     ) -> Pid:
         """Start a supervisor and all its children, linked to the current process.

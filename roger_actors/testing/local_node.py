@@ -18,6 +18,7 @@ from roger_actors.otp import (
     Runtime,
     Supervisor,
     Target,
+    Via,
     process,
     reason,
 )
@@ -205,6 +206,8 @@ class LocalNode:
         self.settle()
 
     def _runtime_of(self, target: Target) -> Runtime:
+        if isinstance(target, Via):
+            target = target.pid()
         host = target.host if isinstance(target, Pid) else HostId(0) if isinstance(target, str) else target[1]
         return self.runtimes[host]
 

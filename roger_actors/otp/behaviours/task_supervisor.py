@@ -20,7 +20,7 @@ from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import Maybe
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, self
-from roger_actors.otp.runtime import Process, Target
+from roger_actors.otp.runtime import Name, Process, Target
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -34,7 +34,7 @@ class TaskSupervisor(DynamicSupervisor):
     async def start_link(  # type: ignore[override]  # fewer options than a DynamicSupervisor
         cls,
         *,
-        name: str | None = None,
+        name: Name | None = None,
         max_children: int | None = None,
         max_restarts: int = 3,
         max_seconds: float = 5.0,

@@ -9,7 +9,7 @@ and run queue), `links` (decisions), `signals` (links, monitors, ends), `calls`,
 
 from roger_actors.otp.runtime import wire
 from roger_actors.otp.runtime.log import Log
-from roger_actors.otp.runtime.records import CURRENT, Inbox, Pending, Process, Target
+from roger_actors.otp.runtime.records import CURRENT, Inbox, Name, Pending, Process, Target
 from roger_actors.otp.runtime.runtime import Runtime
 from roger_actors.otp.runtime.scheduler import Turn
 from roger_actors.otp.runtime.timers import Timer, Timers
@@ -18,6 +18,7 @@ __all__ = [
     "CURRENT",
     "Inbox",
     "Log",
+    "Name",
     "Pending",
     "Process",
     "Runtime",

@@ -8,9 +8,11 @@ from typing import Any
 
 from roger_actors.errors import CallingSelf, CallTimeout, NoProcess, ServerExited
 from roger_actors.otp.message import CallRequest, Down, From, Response, SystemRequest
+from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import NOPROC, Reason
 from roger_actors.otp.runtime.records import CURRENT, Pending, Target
 from roger_actors.otp.runtime.signals import Signals
+from roger_actors.otp.via import Via
 
 _make = tuple.__new__
 
@@ -22,7 +24,7 @@ class Calls(Signals):
     a late reply finds nobody.
     """
 
-    def ask(  # noqa: PLR0912, PLR0915 - the hot path, in one piece
+    def ask(  # noqa: C901, PLR0912, PLR0915 - the hot path, in one piece
         self,
         target: Target,
         request: Any,
@@ -53,8 +55,15 @@ class Calls(Signals):
         message = (
             CallRequest(sender, request) if operation is None else SystemRequest(sender, operation, request)
         )
-        if self.is_here(target):
-            process = self.find(target)
+        if target.__class__ is Pid:
+            here, process = target[1] == self.host, self.processes.get(target[2])
+        elif target.__class__ is str:
+            here, process = True, self.names.get(target)
+        else:
+            if isinstance(target, Via):
+                target = pending.name = target.pid()
+            here, process = self.is_here(target), self.find(target)
+        if here:
             if process is None:
                 raise NoProcess(process=target)
             if process is caller:
@@ -119,6 +128,12 @@ class Calls(Signals):
         self.calls[pending.number] = pending
         if timeout is not None:
             pending.timer = self.timers.start(timeout, self._expire, (pending, timeout))
+        if isinstance(target, Via):
+            pid = target.whereis()
+            if pid is None:
+                self.call_down(pending, NOPROC)
+                return pending
+            target = pid
         if not self.is_here(target):
             self.remote.watch(pending, target)
             return pending

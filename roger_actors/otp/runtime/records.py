@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import Reason
 from roger_actors.otp.runtime.timers import Timer
+from roger_actors.otp.via import Via
 from roger_actors.transport import HostId
 
 if TYPE_CHECKING:
     from roger_actors.otp.runtime.runtime import Runtime
 
-Target = Pid | str | tuple[str, HostId]
-"""Where to send: a pid, a name on this host, or a name on another."""
+Name = str | Via
+"""What a process can be called: a name on its host, or a registry's."""
+
+Address = Pid | str | tuple[str, HostId]
+"""A pid, a name on this host, or a name on another."""
+
+Target = Address | Via
+"""Where to send: an address, or a registry's name for a pid."""
 
 CURRENT: Final[contextvars.ContextVar[Process | None]] = contextvars.ContextVar("process", default=None)
 """The process whose code is running."""

@@ -16,7 +16,7 @@ from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, of_host_exit, shown
 from roger_actors.otp.runtime import wire
 from roger_actors.otp.runtime.log import Log
-from roger_actors.otp.runtime.records import Pending, Process, Target
+from roger_actors.otp.runtime.records import Address, Pending, Process
 from roger_actors.transport import ROOT, HostExit, HostId
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Remote:
         """Return whether a host is alive as far as is known here."""
         return self._endpoint.role_of(host) is not None
 
-    def send(self, target: Target, message: Any) -> None:
+    def send(self, target: Address, message: Any) -> None:
         """Send a message to a process of another host."""
         self._put(target[1], _SEND, _address(target), message)  # type: ignore[arg-type]
 
@@ -187,7 +187,7 @@ class Remote:
         if linked is not None and not any(other.host == host for other in process.links or ()):
             linked.discard(process)
 
-    def monitor(self, watcher: Process, target: Target, number: int) -> None:
+    def monitor(self, watcher: Process, target: Address, number: int) -> None:
         """Watch a process of another host for a local one."""
         host: HostId = target[1]  # type: ignore[assignment]
         if not self.is_up(host):
@@ -196,7 +196,7 @@ class Remote:
         self._watching.setdefault(host, {})[number] = watcher
         self._send_monitor(target, host, number)
 
-    def watch(self, pending: Pending, target: Target) -> None:
+    def watch(self, pending: Pending, target: Address) -> None:
         """Watch a process of another host for someone who waits for its end."""
         host: HostId = target[1]  # type: ignore[assignment]
         pending.host = host
@@ -206,12 +206,12 @@ class Remote:
         self._watching.setdefault(host, {})[pending.number] = pending
         self._send_monitor(target, host, pending.number)
 
-    def _send_monitor(self, target: Target, host: HostId, number: int) -> None:
+    def _send_monitor(self, target: Address, host: HostId, number: int) -> None:
         # A host itself is watched by the transport: nothing to ask of it.
         if target.__class__ is not Pid or target[2]:
             self._put(host, _MONITOR, _address(target), number)
 
-    def demonitor(self, target: Target, number: int) -> None:
+    def demonitor(self, target: Address, number: int) -> None:
         """Stop watching a process of another host."""
         host: HostId = target[1]  # type: ignore[assignment]
         watching = self._watching.get(host)
@@ -223,7 +223,7 @@ class Remote:
         self._incoming.pop(key, None)
         self._put_reason(key[0], _DOWN, key[1], reason)
 
-    def ask(self, pending: Pending, target: Target, message: CallRequest | SystemRequest) -> None:
+    def ask(self, pending: Pending, target: Address, message: CallRequest | SystemRequest) -> None:
         """Send a request to a process of another host.
 
         Raises:
@@ -403,6 +403,6 @@ class Remote:
                 process.monitors.pop(key, None)
 
 
-def _address(target: Target) -> int | str:
+def _address(target: Address) -> int | str:
     """Return how a target is named on its own host."""
     return target[2] if target.__class__ is Pid else target[0]

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from roger_actors.errors import NameTaken, NoProcess
 from roger_actors.otp.pid import Pid, Ref
-from roger_actors.otp.runtime.records import CURRENT, Process, Target
+from roger_actors.otp.runtime.records import CURRENT, Address, Name, Process, Target
+from roger_actors.otp.via import Via
 from roger_actors.transport import Endpoint
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Scheduler:
         """The pid of this host."""
         return Pid(self.node, self.host, 0)
 
-    def enter(self, process: Process, name: str | None = None, parent: Process | None = None) -> None:
+    def enter(self, process: Process, name: Name | None = None, parent: Process | None = None) -> None:
         """Put a new process in the table.
 
         Args:
@@ -101,20 +102,36 @@ class Scheduler:
 
         Raises:
             NameTaken: Somebody has the name.
-            TypeError: The name is no string.
+            TypeError: The name is neither a string nor a `Via`.
         """
         if name is not None:
-            self.register(name, process)
+            if name.__class__ is Via:
+                self._enter_via(process, name)
+            else:
+                self.register(name, process)
         self.processes[process.pid[2]] = process
         if parent is not None:
             process.parent = parent.pid
-            process.links = {parent.pid}
+            if process.links is None:
+                process.links = {parent.pid}
+            else:
+                process.links.add(parent.pid)
             if parent.links is None:
                 parent.links = {process.pid}
             else:
                 parent.links.add(process.pid)
 
-    def register(self, name: str, process: Process) -> None:
+    def _enter_via(self, process: Process, name: Via) -> None:
+        """Put a process in the table, so that its registry finds it alive; out again if the name is taken."""
+        self.processes[process.pid[2]] = process
+        try:
+            name.register(process.pid)
+        except BaseException:
+            del self.processes[process.pid[2]]
+            process.alive = False
+            raise
+
+    def register(self, name: Any, process: Process) -> None:
         """Give a process a name on this host.
 
         Raises:
@@ -122,7 +139,7 @@ class Scheduler:
             TypeError: The name is no string.
         """
         if name.__class__ is not str:
-            raise TypeError(f"a process's name is a string, not {name!r}")
+            raise TypeError(f"a process's name is a string or a Via, not {name!r}")
         holder = self.names.get(name)
         if holder is not None:
             raise NameTaken(name=name, holder=holder.pid)
@@ -144,6 +161,9 @@ class Scheduler:
             return self.processes.get(target[2]) if target[1] == self.host else None
         if target.__class__ is str:
             return self.names.get(target)
+        if isinstance(target, Via):
+            pid = target.whereis()
+            return None if pid is None else self.find(pid)
         return self.names.get(target[0]) if target[1] == self.host else None
 
     def local(self, target: Target) -> Process:
@@ -157,8 +177,8 @@ class Scheduler:
             raise NoProcess(process=target)
         return process
 
-    def is_here(self, target: Target) -> bool:
-        """Return whether a target belongs to this host."""
+    def is_here(self, target: Address) -> bool:
+        """Return whether an address belongs to this host."""
         return target.__class__ is str or target[1] == self.host
 
     def is_gone(self, pid: Pid) -> bool:
@@ -178,12 +198,17 @@ class Scheduler:
                 if process is not None:
                     self.deliver(process, message)
                 return
-        elif target.__class__ is str or target[1] == self.host:
-            name = target if target.__class__ is str else target[0]
-            process = self.names.get(name)
+        elif target.__class__ is str:
+            process = self.names.get(target)
             if process is None:
-                raise NoProcess(process=name)
+                raise NoProcess(process=target)
             self.deliver(process, message)
+            return
+        elif isinstance(target, Via):
+            target.registry.send(target.key, message)
+            return
+        elif target[1] == self.host:
+            self.send(target[0], message)
             return
         self.remote.send(target, message)
 

@@ -10,9 +10,10 @@ from roger_actors.otp.message import Down, Exit
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import NOPROC, Reason
 from roger_actors.otp.runtime.links import Effect, Verdict, on_exit_request, on_link_exit
-from roger_actors.otp.runtime.records import Pending, Process, Target
+from roger_actors.otp.runtime.records import Address, Pending, Process, Target
 from roger_actors.otp.runtime.scheduler import Scheduler
 from roger_actors.otp.runtime.timers import Timers
+from roger_actors.otp.via import Via
 from roger_actors.transport import Endpoint
 
 
@@ -94,6 +95,8 @@ class Signals(Scheduler):
         number = self.new_number()
         if watcher.watches is None:
             watcher.watches = {}
+        if isinstance(target, Via):
+            return self._monitor_via(watcher, number, target)
         label = target if target.__class__ is Pid or target.__class__ is not str else (target, self.host)
         watcher.watches[number] = target, label
         if not self.is_here(target):
@@ -108,6 +111,15 @@ class Signals(Scheduler):
             process.monitors[number] = watcher
         return self.ref(number)
 
+    def _monitor_via(self, watcher: Process, number: int, name: Via) -> Ref:
+        pid = name.whereis()
+        if pid is not None:
+            return self.monitor(watcher, pid)
+        assert watcher.watches is not None
+        watcher.watches[number] = name, name
+        self.watched_down(watcher, number, NOPROC)
+        return self.ref(number)
+
     def demonitor(self, watcher: Process, ref: Ref, *, flush: bool = False) -> None:
         """Stop watching; with `flush` a `Down` that is queued already is taken out too."""
         watch = watcher.watches.pop(ref.number, None) if watcher.watches else None
@@ -119,7 +131,7 @@ class Signals(Scheduler):
             ]
             watcher.mailbox = deque(kept) if kept else None if not watcher.queued else deque()
 
-    def _unwatch(self, number: int, target: Target) -> None:
+    def _unwatch(self, number: int, target: Address) -> None:
         if not self.is_here(target):
             self.remote.demonitor(target, number)
             return
