@@ -160,6 +160,20 @@ async def test_any_other_key_always_goes_to_the_same_partition():
     assert len({of(f"key {number}") for number in range(100)}) == 3
 
 
+async def test_a_partition_is_a_target_and_no_name_to_take():
+    await started()
+    name = PartitionSupervisor.via("parts", "a")
+
+    Agent.cast(name, lambda _: "new")
+
+    assert await Agent.get(name, lambda state: state) == "new"
+    assert process.whereis(name) == of("a")
+    with pytest.raises(TypeError, match="is a partition"):
+        await Agent.start(lambda: None, name=name)
+    with pytest.raises(NoProcess):
+        process.send(PartitionSupervisor.via("nobody", "a"), "x")
+
+
 def test_keys_are_spread_evenly():
     counts = [0] * 8
     for number in range(8000):

@@ -27,6 +27,7 @@ from roger_actors.otp.serving import ServerProcess
 from roger_actors.otp.supervision import acting
 from roger_actors.otp.supervision.restart import SIMPLE, AutoShutdown, Strategy
 from roger_actors.otp.supervisor import Either, Supervisor
+from roger_actors.otp.via import Via
 
 WithArguments = Callable[[tuple[Any, ...], int], Sequence[Any]]
 """Makes a partition's start arguments of those in the child spec and the partition's number."""
@@ -133,6 +134,38 @@ class PartitionSupervisor(Supervisor):
         if not isinstance(pid, Pid) or (runtime.is_here(pid) and runtime.find(pid) is None):
             return None
         return pid
+
+    @staticmethod
+    def via(name: str, key: Any) -> Via:
+        """Return the partition of a key as a target, looked up at each use."""
+        return Via(PartitionSupervisor, (name, key))
+
+    @staticmethod
+    def register_name(name_and_key: Any, pid: Pid) -> bool:
+        """Refuse: only partitions are found here, and nobody registers as one.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(f"{name_and_key!r} is a partition, not a name that {pid} could get")
+
+    @staticmethod
+    def unregister_name(name_and_key: Any) -> None:
+        """Do nothing: there are no names to take back."""
+
+    @staticmethod
+    def whereis_name(name_and_key: tuple[str, Any]) -> Pid | None:
+        """Return the pid of a partition, for `Via`; see `whereis`."""
+        return PartitionSupervisor.whereis(*name_and_key)
+
+    @staticmethod
+    def send(name_and_key: tuple[str, Any], message: Any) -> None:
+        """Send to a partition, for `Via`.
+
+        Raises:
+            NoProcess: It does not run, or there is no such supervisor.
+        """
+        here().send(PartitionSupervisor.via(*name_and_key).pid(), message)
 
     @staticmethod
     def partitions(name: str) -> int:

@@ -23,6 +23,7 @@ from roger_actors.otp.reason import KILL, SHUTDOWN, Fault, shown
 from roger_actors.otp.result import NoReply, Ok, Reply
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.supervision.children import REFUSED, STARTED, start_one
+from roger_actors.otp.via import Via
 from roger_actors.transport import HostId
 
 AGENT: Final = "host_agent"
@@ -161,6 +162,8 @@ async def trace(
         Erlang `sys:trace`, which prints; `erlang:trace`, which sends.
     """
     runtime = here()
+    if isinstance(target, Via):
+        target = target.pid()
     if runtime.is_here(target):
         return trace_here(runtime, target, to, length) if on else untrace_here(runtime, target)
     whom, host = (target[2], target[1]) if isinstance(target, Pid) else (target[0], target[1])
