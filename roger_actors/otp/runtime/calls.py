@@ -10,7 +10,7 @@ from roger_actors.errors import CallingSelf, CallTimeout, NoProcess, ServerExite
 from roger_actors.otp.message import CallRequest, Down, From, Response, SystemRequest
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import NOPROC, Reason
-from roger_actors.otp.runtime.records import CURRENT, Pending, Target
+from roger_actors.otp.runtime.records import CURRENT, Pending, Process, Target
 from roger_actors.otp.runtime.signals import Signals
 from roger_actors.otp.via import Via
 
@@ -24,7 +24,7 @@ class Calls(Signals):
     a late reply finds nobody.
     """
 
-    def ask(  # noqa: C901, PLR0912, PLR0915 - the hot path, in one piece
+    def ask(  # noqa: PLR0912, PLR0915 - the hot path, in one piece
         self,
         target: Target,
         request: Any,
@@ -57,11 +57,8 @@ class Calls(Signals):
         )
         if target.__class__ is Pid:
             here, process = target[1] == self.host, self.processes.get(target[2])
-        elif target.__class__ is str:
-            here, process = True, self.names.get(target)
         else:
-            if isinstance(target, Via):
-                target = pending.name = target.pid()
+            target = pending.name = target.pid() if isinstance(target, Via) else target
             here, process = self.is_here(target), self.find(target)
         if here:
             if process is None:
@@ -80,11 +77,14 @@ class Calls(Signals):
         if timeout is not None:
             pending.timer = self.timers.start(timeout, self._expire, (pending, timeout))
         if future is None and caller is not None:
-            if caller.watches is None:
-                caller.watches = {}
-            caller.watches[number] = target, target
-            pending.inbox = None
+            self._answer_by_message(caller, pending)
         return pending
+
+    def _answer_by_message(self, caller: Process, pending: Pending) -> None:
+        if caller.watches is None:
+            caller.watches = {}
+        caller.watches[pending.number] = pending.name, pending.name
+        pending.inbox = None
 
     async def call(
         self, target: Target, request: Any, timeout: float | None, operation: str | None = None
