@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from roger_actors.bootstrap import Node
     from roger_actors.errors import RogerActorsError
     from roger_actors.otp import (
+        After,
         Agent,
         Application,
         ChildSpec,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "After",
     "Agent",
     "Application",
     "AsyncClient",

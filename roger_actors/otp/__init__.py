@@ -67,7 +67,7 @@ from roger_actors.otp.reason import (
     Signal,
 )
 from roger_actors.otp.registry import Registry
-from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
+from roger_actors.otp.result import After, Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Runtime, Target, wire
 from roger_actors.otp.send_request import NO_REPLY, Answer, RequestIds
 from roger_actors.otp.serving import Status
@@ -88,6 +88,7 @@ __all__ = [
     "RESTARTING",
     "SHUTDOWN",
     "TOP",
+    "After",
     "Agent",
     "Answer",
     "Application",

@@ -170,10 +170,20 @@ class GenServer(SendRequest, Generic[S]):
     async def start_monitor(
         cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any
     ) -> tuple[Pid, Ref]:
-        """Like `start`, with a monitor that misses nothing."""
-        pid = await _start(cls, (args, kwargs), name, None, timeout)
-        process = current()
-        return pid, process.runtime.monitor(process, pid)
+        """Like `start`, with a monitor that is there before anything can end the server.
+
+        Returns:
+            Its pid and the monitor's ref; None when `init` returned `Ignore`, which leaves no monitor.
+        """
+        watcher = current()
+        process = _launch(watcher.runtime, cls(), (args, kwargs), name, None)
+        ref = watcher.runtime.monitor(watcher, process.pid)
+        try:
+            pid: Pid | None = await _begun(process, name, None, timeout)
+        finally:
+            if process.phase in {FAILED, IGNORED, STARTING}:
+                watcher.runtime.demonitor(watcher, ref, flush=True)
+        return (pid, ref) if pid is not None else None  # type: ignore[return-value]  # as for `start`
 
     @classmethod
     def start_nowait(cls, *args: Any, name: Name | None = None, link: bool = False, **kwargs: Any) -> Pid:
@@ -373,10 +383,15 @@ async def _start(
     parent: Process | None,
     timeout: float | None,
 ) -> Pid:
-    runtime = here()
-    process = _launch(runtime, cls(), given, name, parent)
+    return await _begun(_launch(here(), cls(), given, name, parent), name, parent, timeout)
+
+
+async def _begun(
+    process: ServerProcess, name: Name | None, parent: Process | None, timeout: float | None
+) -> Pid:
+    """Wait for the end of `init` and return what `start_link` returns, or raise."""
     if process.phase is STARTING:
-        await _wait_for_start(runtime, process, timeout)
+        await _wait_for_start(process.runtime, process, timeout)
         _release(name, process)
         # Only if it was ended before it began: an end after that is for the parent to be told.
         if parent is not None and process.phase is STARTING:

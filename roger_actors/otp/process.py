@@ -320,6 +320,11 @@ async def receive(timeout: float | None = None, matching: Callable[[Any], bool] 
     return await process.receive(timeout, matching)
 
 
+def monotonic_time() -> float:
+    """Return the host's clock: seconds that only grow, from no particular moment."""
+    return here().loop.time()
+
+
 async def sleep(seconds: float) -> None:
     """Suspend the current process on the host's clock."""
     runtime = here()

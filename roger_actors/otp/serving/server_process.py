@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest, Timeout
 from roger_actors.otp.reason import NORMAL, Crash, Fault, Reason, is_clean, of_exception, shown
-from roger_actors.otp.result import UNSET, Ignore, NoReply, Ok, Reply, Stop
+from roger_actors.otp.result import UNSET, After, Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Timer
 from roger_actors.otp.serving import system
 from roger_actors.otp.serving.crash_report import log_crash
@@ -147,6 +147,7 @@ class ServerProcess(Process):
             try:
                 if self.then is not UNSET:
                     message, token, self.then = None, self.then, UNSET
+                    self._stop_idling()
                     result: Any = server.handle_continue(token, self.state)
                 elif not self.mailbox:
                     break
@@ -221,13 +222,27 @@ class ServerProcess(Process):
         self.state = result.state
         self.then = result.then
         if result.timeout is not None:
-            self.idle = self.runtime.timers.start(result.timeout, self._idle_out, None)
+            self._idle_for(result.timeout)
 
-    def _idle_out(self, _: None) -> None:
+    def _idle_for(self, timeout: float | After) -> None:
+        if timeout.__class__ is not After:
+            self.idle = self.runtime.timers.start(timeout, self._idle_out, Timeout())  # type: ignore[arg-type]
+            return
+        after: Any = timeout
+        seconds = after.seconds - (self.runtime.loop.time() if after.absolute else 0.0)
+        if seconds > 0:
+            self.idle = self.runtime.timers.start(seconds, self._idle_out, after.message)
+        elif self.mailbox is None:
+            self.runtime.deliver(self, after.message)
+        else:
+            self.mailbox.appendleft(after.message)
+
+    def _idle_out(self, message: Any) -> None:
         self.idle = None
-        # A message that is queued already came first.
-        if self.alive and not self.backlog():
-            self.runtime.deliver(self, Timeout())
+        # A message that is queued already came first; a system request is none.
+        queued = self.held or any(one.__class__ is not SystemRequest for one in self.mailbox or ())
+        if self.alive and not queued:
+            self.runtime.deliver(self, message)
 
     # ---------------------------------------------------------------- coroutines
 
