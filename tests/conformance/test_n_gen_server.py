@@ -654,10 +654,15 @@ async def test_line_205_start_links_not_start_link_links_and_start_monitor_watch
 
 
 class Ends(GenServer):
-    """Ends as soon as it has begun."""
+    """Has ended when its starter looks at it: of itself, or killed by another as its `init` returned."""
 
     def init(self, reason, slow):
-        return begin_slowly("return", Ok(reason, then="end")) if slow else Ok(reason, then="end")
+        return self.init_slowly(reason) if slow else Ok(reason, then="end")
+
+    async def init_slowly(self, reason):
+        await process.sleep(0.05)
+        process.spawn(process.exit, process.self(), reason)
+        return Ok(reason)
 
     def handle_continue(self, token, state):
         return Stop(state, state)
