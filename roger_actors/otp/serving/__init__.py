@@ -2,7 +2,7 @@
 
 May import `runtime`, `process` and the values of `otp`. Modules: `server_process` (messages, callbacks,
 state, the end), `system` (requests that need no callback), `status` (what is shown of a server),
-`crash_report`, `rest_of_coroutine`.
+`crash_report`, `idle` (timeouts of results), `rest_of_coroutine`.
 """
 
 from roger_actors.otp.serving.server_process import (

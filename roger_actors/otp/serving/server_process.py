@@ -11,12 +11,13 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest, Timeout
+from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest
 from roger_actors.otp.reason import NORMAL, Crash, Fault, Reason, is_clean, of_exception, shown
 from roger_actors.otp.result import UNSET, After, Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Timer
 from roger_actors.otp.serving import system
 from roger_actors.otp.serving.crash_report import log_crash
+from roger_actors.otp.serving.idle import is_disturbed, wait_of
 from roger_actors.otp.serving.rest_of_coroutine import Rest
 from roger_actors.otp.serving.status import Status, formatted, request_of
 
@@ -225,23 +226,17 @@ class ServerProcess(Process):
             self._idle_for(result.timeout)
 
     def _idle_for(self, timeout: float | After) -> None:
-        if timeout.__class__ is not After:
-            self.idle = self.runtime.timers.start(timeout, self._idle_out, Timeout())  # type: ignore[arg-type]
-            return
-        after: Any = timeout
-        seconds = after.seconds - (self.runtime.loop.time() if after.absolute else 0.0)
-        if seconds > 0:
-            self.idle = self.runtime.timers.start(seconds, self._idle_out, after.message)
+        wait = wait_of(timeout, self.runtime.loop.time())
+        if not wait.first:
+            self.idle = self.runtime.timers.start(wait.seconds, self._idle_out, wait.message)
         elif self.mailbox is None:
-            self.runtime.deliver(self, after.message)
+            self.runtime.deliver(self, wait.message)
         else:
-            self.mailbox.appendleft(after.message)
+            self.mailbox.appendleft(wait.message)
 
     def _idle_out(self, message: Any) -> None:
         self.idle = None
-        # A message that is queued already came first; a system request is none.
-        queued = self.held or any(one.__class__ is not SystemRequest for one in self.mailbox or ())
-        if self.alive and not queued:
+        if self.alive and not self.held and not is_disturbed(self.mailbox or ()):
             self.runtime.deliver(self, message)
 
     # ---------------------------------------------------------------- coroutines
