@@ -23,6 +23,8 @@ from roger_actors.otp import (
     Agent,
     ChildSpec,
     GenServer,
+    NoReply,
+    Ok,
     PartitionSupervisor,
     Pid,
     Ref,
@@ -235,6 +237,32 @@ async def test_only_a_partition_supervisor_has_partitions():
 
     with pytest.raises(NoProcess):
         PartitionSupervisor.whereis("plain", 1)
+
+
+async def test_it_is_a_registry_that_finds_and_sends_but_keeps_no_names():
+    class Echo(GenServer):
+        def init(self):
+            return Ok(None)
+
+        def handle_info(self, message, state):
+            process.send(message, process.self())
+            return NoReply(state)
+
+    await PartitionSupervisor.start_link(ChildSpec(id="echo", start=Start(Echo)), name="parts", partitions=3)
+    key = ("parts", "user")
+
+    assert PartitionSupervisor.whereis_name(key) == of("user")
+    PartitionSupervisor.send(key, process.self())
+    assert await process.receive(1.0) == of("user")
+    for refuse in (
+        lambda: PartitionSupervisor.register_name(key, process.self()),
+        lambda: PartitionSupervisor.unregister_name(key),
+    ):
+        with pytest.raises(ConfigError):
+            refuse()
+    process.exit(of("user"), KILL)
+    with pytest.raises(NoProcess):
+        PartitionSupervisor.send(key, "lost")
 
 
 # ---------------------------------------------------------------- resize

@@ -195,6 +195,37 @@ class PartitionSupervisor(Supervisor):
         before: int = await GenServer.call(supervisor, ("resize", partitions), timeout)
         return before
 
+    # ---------------------------------------------------------------- a registry for Via
+
+    @staticmethod
+    def whereis_name(key: tuple[str, Any]) -> Pid | None:
+        """Return the pid of a partition; the key is `(name, key)`."""
+        return PartitionSupervisor.whereis(*key)
+
+    @staticmethod
+    def send(key: tuple[str, Any], message: Any) -> None:
+        """Send a message to a partition.
+
+        Raises:
+            NoProcess: It does not run, or there is no such supervisor.
+        """
+        pid = PartitionSupervisor.whereis(*key)
+        if pid is None:
+            raise NoProcess(process=key)
+        here().send(pid, message)
+
+    @staticmethod
+    def register_name(key: tuple[str, Any], _: Pid) -> bool:
+        """Refuse: partitions are started by their supervisor alone."""
+        raise ConfigError(
+            key="name", value=key, expected="a name to register; Via(PartitionSupervisor, …) only finds"
+        )
+
+    @staticmethod
+    def unregister_name(key: tuple[str, Any]) -> None:
+        """Refuse, likewise."""
+        raise ConfigError(key="name", value=key, expected="a registered name; a partition has none")
+
     # ---------------------------------------------------------------- callbacks
 
     async def init(self, children: Any, flags: Any) -> Ok[Any] | Ignore | Stop[Any]:

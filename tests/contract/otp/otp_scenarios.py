@@ -13,6 +13,8 @@ from roger_actors.otp import (
     Pid,
     Start,
     Supervisor,
+    Task,
+    TaskSupervisor,
     Timeout,
     process,
     trace,
@@ -114,3 +116,23 @@ async def trace_elsewhere(name, host):
     await Puppet.call(pid, ("reply", 3))
     nothing = isinstance(await process.receive(0.1), Timeout)
     return [(event.kind, event.text) for event in told], nothing
+
+
+def host_number():
+    return int(process.self().host)
+
+
+async def tasks_on_a_host_of_their_own(_):
+    """Tasks under a supervisor that has an OS process to itself, and the end of one when it is killed."""
+    child = ChildSpec(id="tasks", start=Start(TaskSupervisor), host="own")
+    sup = await Supervisor.start_link([child], strategy="one_for_one")
+    tasks = (await Supervisor.which_child(sup, "tasks")).pid
+    ran_on = await Task.await_(await TaskSupervisor.async_(tasks, host_number))
+    found = [outcome.value async for outcome in TaskSupervisor.async_stream(tasks, [-1, 2, -3], abs)]
+    lost = await TaskSupervisor.async_nolink(tasks, process.sleep, 60.0)
+    process.exit(tasks, KILL)
+    outcome = await Task.yield_(lost, 10.0)
+    ref = process.monitor(sup)
+    await GenServer.stop(sup)
+    await process.receive(5, matching=lambda message: getattr(message, "ref", None) == ref)
+    return ran_on == tasks.host != process.self().host, found, outcome is not None
