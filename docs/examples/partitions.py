@@ -14,7 +14,7 @@ class Visits(GenServer[dict]):
 
 
 def visits_of(user):
-    return PartitionSupervisor.whereis("visits", user)
+    return PartitionSupervisor.via("visits", user)
 
 
 async def main():

@@ -23,8 +23,6 @@ from roger_actors.otp import (
     Agent,
     ChildSpec,
     GenServer,
-    NoReply,
-    Ok,
     PartitionSupervisor,
     Pid,
     Ref,
@@ -215,9 +213,12 @@ async def test_a_key_without_an_encoding_is_refused(key):
 async def test_a_partition_is_called_and_cast_to_by_its_key():
     await started()
 
-    Agent.cast(PartitionSupervisor.whereis("parts", "user"), lambda _: "mine")
+    mine = PartitionSupervisor.via("parts", "user")
 
-    assert await Agent.get(PartitionSupervisor.whereis("parts", "user"), str) == "mine"
+    Agent.cast(mine, lambda _: "mine")
+
+    assert await Agent.get(mine, str) == "mine"
+    assert await Agent.get(of("user"), str) == "mine"
 
 
 async def test_a_partition_that_does_not_run_is_nowhere_until_it_is_restarted():
@@ -237,32 +238,6 @@ async def test_only_a_partition_supervisor_has_partitions():
 
     with pytest.raises(NoProcess):
         PartitionSupervisor.whereis("plain", 1)
-
-
-async def test_it_is_a_registry_that_finds_and_sends_but_keeps_no_names():
-    class Echo(GenServer):
-        def init(self):
-            return Ok(None)
-
-        def handle_info(self, message, state):
-            process.send(message, process.self())
-            return NoReply(state)
-
-    await PartitionSupervisor.start_link(ChildSpec(id="echo", start=Start(Echo)), name="parts", partitions=3)
-    key = ("parts", "user")
-
-    assert PartitionSupervisor.whereis_name(key) == of("user")
-    PartitionSupervisor.send(key, process.self())
-    assert await process.receive(1.0) == of("user")
-    for refuse in (
-        lambda: PartitionSupervisor.register_name(key, process.self()),
-        lambda: PartitionSupervisor.unregister_name(key),
-    ):
-        with pytest.raises(ConfigError):
-            refuse()
-    process.exit(of("user"), KILL)
-    with pytest.raises(NoProcess):
-        PartitionSupervisor.send(key, "lost")
 
 
 # ---------------------------------------------------------------- resize

@@ -48,7 +48,7 @@ class PartitionSupervisor(Supervisor):
         ```python
         counters = ChildSpec(id="counter", start=Start(Counter, 0))
         await PartitionSupervisor.start_link(counters, name="counters", partitions=4)
-        Counter.cast(PartitionSupervisor.whereis("counters", "some user"), 1)
+        Counter.cast(PartitionSupervisor.via("counters", "some user"), 1)
         ```
     """
 
@@ -194,37 +194,6 @@ class PartitionSupervisor(Supervisor):
         """
         before: int = await GenServer.call(supervisor, ("resize", partitions), timeout)
         return before
-
-    # ---------------------------------------------------------------- a registry for Via
-
-    @staticmethod
-    def whereis_name(key: tuple[str, Any]) -> Pid | None:
-        """Return the pid of a partition; the key is `(name, key)`."""
-        return PartitionSupervisor.whereis(*key)
-
-    @staticmethod
-    def send(key: tuple[str, Any], message: Any) -> None:
-        """Send a message to a partition.
-
-        Raises:
-            NoProcess: It does not run, or there is no such supervisor.
-        """
-        pid = PartitionSupervisor.whereis(*key)
-        if pid is None:
-            raise NoProcess(process=key)
-        here().send(pid, message)
-
-    @staticmethod
-    def register_name(key: tuple[str, Any], _: Pid) -> bool:
-        """Refuse: partitions are started by their supervisor alone."""
-        raise ConfigError(
-            key="name", value=key, expected="a name to register; Via(PartitionSupervisor, …) only finds"
-        )
-
-    @staticmethod
-    def unregister_name(key: tuple[str, Any]) -> None:
-        """Refuse, likewise."""
-        raise ConfigError(key="name", value=key, expected="a registered name; a partition has none")
 
     # ---------------------------------------------------------------- callbacks
 
