@@ -20,7 +20,7 @@ from benchmarks.plot import draw
 from benchmarks.rabbitmq import broker
 from benchmarks.summary import format_number, format_spread, result_document
 
-NAMES = ("transport", "processes", "jobs", "enqueue", "latency")
+NAMES = ("transport", "processes", "restarts", "supervisors", "jobs", "enqueue", "latency")
 ON_RABBITMQ = ("jobs", "enqueue", "latency")
 DEFAULT_OUT = Path("benchmarks/results")
 
@@ -106,12 +106,20 @@ def _print_table(document: dict[str, Any]) -> None:
     for contender in document["contenders"]:
         console.print(f"{contender['name']}: {settings_line(contender['settings'])}", highlight=False)
     for goal in document["goals"]:
-        verdict = "[green]reached[/green]" if goal["reached"] else "[red]not reached[/red]"
         console.print(
             f"{goal['figure']}: {goal['ours']} / {goal['other']} = {goal['ratio']['median']:.2f}"
             f" ({goal['ratio']['minimum']:.2f}–{goal['ratio']['maximum']:.2f}),"
-            f" wanted {goal['factor']}: {verdict}"
+            f" wanted {goal['factor']}: {_verdict(goal)}"
         )
+    for bound in document["bounds"]:
+        console.print(
+            f"{bound['figure']}: {bound['ours']} = {format_spread(bound['measured'])} {bound['unit']},"
+            f" wanted at most {format_number(bound['at_most'])}: {_verdict(bound)}"
+        )
+
+
+def _verdict(wanted: dict[str, Any]) -> str:
+    return "[green]reached[/green]" if wanted["reached"] else "[red]not reached[/red]"
 
 
 if __name__ == "__main__":

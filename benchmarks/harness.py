@@ -101,6 +101,38 @@ class Goal:
 
 
 @attrs.frozen
+class Bound:
+    """A figure that the project wants to stay within.
+
+    Attributes:
+        figure: Key of the figure; less is better.
+        ours: Name of the contender.
+        at_most: The largest median that is wanted, in the figure's unit.
+    """
+
+    figure: str
+    ours: str
+    at_most: float
+
+
+@attrs.frozen
+class Curve:
+    """Figures that are one quantity at growing sizes, drawn as a line on two logarithmic axes.
+
+    Attributes:
+        label: The quantity, for people.
+        unit: Its unit.
+        along: What grows.
+        points: Sizes with the key of the figure there.
+    """
+
+    label: str
+    unit: str
+    along: str
+    points: Sequence[tuple[int, str]]
+
+
+@attrs.frozen
 class Benchmark:
     """A benchmark, ready to run.
 
@@ -111,6 +143,8 @@ class Benchmark:
         figures: What each repetition yields; the first one is the one that is drawn largest.
         contenders: Who is measured.
         goals: Ratios that are wanted.
+        bounds: Largest figures that are wanted.
+        curves: Figures that are drawn together as lines instead of each as bars.
         repetitions: Repetitions of a full run; a quick one does one.
     """
 
@@ -120,6 +154,8 @@ class Benchmark:
     figures: Sequence[Figure]
     contenders: Sequence[Contender]
     goals: Sequence[Goal] = ()
+    bounds: Sequence[Bound] = ()
+    curves: Sequence[Curve] = ()
     repetitions: int = 5
 
 

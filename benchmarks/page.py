@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import settings_line
-from benchmarks.summary import format_spread
+from benchmarks.summary import format_number, format_spread
 
 BEGIN, END = "<!-- results: written by python -m benchmarks --page -->", "<!-- end of results -->"
-ORDER = ("jobs", "enqueue", "latency", "transport", "processes")
+ORDER = ("jobs", "enqueue", "latency", "transport", "processes", "restarts", "supervisors")
 
 
 def write_page(results: Path, pages: Path) -> None:
@@ -46,6 +46,7 @@ def _section(document: dict[str, Any]) -> str:
         f"![{document['title']}](../assets/{name}.svg)",
         _table(document),
         *([_goals(document)] if document["goals"] else []),
+        *([_bounds(document)] if document.get("bounds") else []),
         _where(document),
     ]
     return "".join(f"{part}\n\n" for part in parts)
@@ -64,12 +65,22 @@ def _table(document: dict[str, Any]) -> str:
 
 def _goals(document: dict[str, Any]) -> str:
     lines = [
-        f"- {goal['ours']} against {goal['other']}: ×{goal['ratio']['median']:.2f}"
-        f" ({goal['ratio']['minimum']:.2f}–{goal['ratio']['maximum']:.2f}); wanted ×{goal['factor']}:"
-        f" {'reached' if goal['reached'] else '**not reached**'}."
+        f"- {goal.get('label', goal['figure'])}, {goal['ours']} against {goal['other']}:"
+        f" ×{goal['ratio']['median']:.2f} ({goal['ratio']['minimum']:.2f}–{goal['ratio']['maximum']:.2f});"
+        f" wanted ×{goal['factor']}: {'reached' if goal['reached'] else '**not reached**'}."
         for goal in document["goals"]
     ]
     return "Ratios, each taken within one repetition, median and range:\n\n" + "\n".join(lines)
+
+
+def _bounds(document: dict[str, Any]) -> str:
+    lines = [
+        f"- {bound['label']}, {bound['ours']}: {format_spread(bound['measured'])} {bound['unit']};"
+        f" wanted at most {format_number(bound['at_most'])}:"
+        f" {'reached' if bound['reached'] else '**not reached**'}."
+        for bound in document["bounds"]
+    ]
+    return "Figures that are wanted:\n\n" + "\n".join(lines)
 
 
 def _where(document: dict[str, Any]) -> str:
@@ -79,5 +90,6 @@ def _where(document: dict[str, Any]) -> str:
     return (
         f"Median (smallest–largest) of {repetitions} repetitions.\n"
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
-        f" {machine['system']}, {machine['python']}; {packages}; {machine['at']}."
+        f" {machine['system']}, {machine['python']}; {packages}; {machine['at']}.\n"
+        f"Others' work shared the machine: one-minute load {machine['load_1min']} when the run had ended."
     )

@@ -6,16 +6,14 @@ transport.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import sys
 import time
 from pathlib import Path
 
-from roger_actors.otp import KILL, NORMAL, GenServer, NoReply, Ok, Reply, Runtime, Stop, process
-from roger_actors.transport import Role
-from roger_actors.transport.memory import MemoryNode
+from benchmarks.peers.one_host import run
+from roger_actors.otp import KILL, NORMAL, GenServer, NoReply, Ok, Reply, Stop, process
 
 
 class Echo(GenServer[int]):
@@ -69,7 +67,7 @@ def resident() -> int:
 
 
 async def measure(count: int) -> dict[str, float]:
-    figures = {}
+    figures = await live(5 * count)  # first: memory that was freed before would not be seen
     echo = await Echo.start()
     for _ in range(1000):
         await Echo.call(echo, 1)
@@ -85,11 +83,24 @@ async def measure(count: int) -> dict[str, float]:
     assert await process.receive() == count
     figures["cast_us"] = (time.perf_counter() - begun) / count * 1e6
 
+    begun = time.perf_counter()
+    for _ in range(count):
+        process.link(echo)
+        ref = process.monitor(echo)
+        process.demonitor(ref, flush=True)
+        process.unlink(echo)
+    figures["link_us"] = (time.perf_counter() - begun) / count * 1e6
+
     spawner = await Spawner.start()
     Spawner.cast(spawner, (count, process.self(), 0.0))
     figures["cycle_us"] = await process.receive() / count * 1e6
 
-    figures.update(await live(5 * count))
+    begun = time.perf_counter()
+    pids = [(await Echo.start_monitor(timeout=5.0))[0] for _ in range(count)]
+    figures["start_us"] = (time.perf_counter() - begun) / count * 1e6
+    for pid in pids:
+        process.exit(pid, KILL)
+        await process.receive()
     return figures
 
 
@@ -97,34 +108,13 @@ async def live(count: int) -> dict[str, float]:
     """Start many and keep them, then end them."""
     gc.collect()
     before = resident()
-    begun = time.perf_counter()
     pids = [await Echo.start() for _ in range(count)]
-    spent = time.perf_counter() - begun
     gc.collect()
     size = (resident() - before) / count
     for pid in pids:
         process.exit(pid, KILL)
-    return {"start_us": spent / count * 1e6, "bytes": size, "live": count}
-
-
-def main(count: int) -> None:
-    figures = {}
-
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        runtimes = []
-        MemoryNode({"root": Role("root", lambda endpoint, _: runtimes.append(Runtime(endpoint)))}, loop)
-        done = loop.create_future()
-
-        async def body() -> None:
-            done.set_result(await measure(count))
-
-        process.spawn_on(runtimes[0], body)
-        figures.update(await done)
-
-    asyncio.run(run())
-    print(json.dumps(figures))
+    return {"bytes": size, "live": count}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    print(json.dumps(run(measure, int(sys.argv[1]))))

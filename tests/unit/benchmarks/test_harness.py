@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from benchmarks.harness import Benchmark, BenchmarkFailed, Contender, Figure, Goal, Plan, Sample, run
+import attrs
+
+from benchmarks.harness import (
+    Benchmark,
+    BenchmarkFailed,
+    Bound,
+    Contender,
+    Figure,
+    Goal,
+    Plan,
+    Sample,
+    run,
+)
 from benchmarks.summary import format_spread, result_document
 
 RATE = Figure("rate", "Rate", "1/s")
@@ -86,6 +98,20 @@ def test_a_failed_repetition_is_counted_and_leaves_the_others_standing() -> None
     assert document["contenders"][0]["failed_repetitions"] == 1
     assert document["contenders"][0]["figures"]["rate"]["values"] == (20, 10)
     assert document["goals"][0]["ratio"]["values"] == (2.0, 1.0)
+
+
+def test_a_bound_is_reached_when_the_median_is_within_it() -> None:
+    example = attrs.evolve(
+        benchmark(DELAY, [9.0, 10.0, 90.0], [1.0, 1.0, 1.0], []),
+        bounds=[Bound("delay", "ours", 10.0), Bound("delay", "other", 0.5), Bound("delay", "absent", 1.0)],
+    )
+
+    document = result_document(example, run(example, Plan(), nothing()), quick=False)
+
+    assert [(bound["ours"], bound["reached"]) for bound in document["bounds"]] == [
+        ("ours", True),
+        ("other", False),
+    ]
 
 
 def test_a_spread_is_shown_with_its_extremes_only_where_there_are_several_values() -> None:
