@@ -23,6 +23,7 @@ from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
 COMMANDS: Final = {
     "run": "Start a node from a supervision-tree file and stay until it ends.",
     "check": "Say everything that is wrong with a supervision-tree file.",
+    "schema": "Print the JSON Schema of the supervision-tree file, for editors.",
     "tree": "Draw the supervision tree, planned or live.",
     "enqueue": "Put a job into a partition's queue.",
     "cancel": "Cancel a job, waiting or running.",

@@ -76,7 +76,7 @@ class DynamicSupervisor(GenServer[State]):
         Args:
             strategy: Only `one_for_one`.
             max_restarts: Restarts tolerated within `max_seconds`, of all children together.
-            max_seconds: See there.
+            max_seconds: Width of that window in seconds, above 0.
             max_children: How many it may have at once, None for no limit.
             extra_arguments: Put before each child's own arguments, at every start.
             name: Registered before anything else.

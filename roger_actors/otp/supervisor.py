@@ -81,10 +81,13 @@ class Supervisor(GenServer[Either]):
         Args:
             children: In start order: specs, mappings of a spec's attributes, or server classes (also as
                 `(class, *arguments)`); or a function that returns them.
-            strategy: Mandatory unless `flags` are given.
-            max_restarts: Restarts tolerated within `max_seconds`.
-            max_seconds: See there.
-            auto_shutdown: Whether significant children end it.
+            strategy: Whom it restarts: the child that ended (`one_for_one`), all (`one_for_all`), it and
+                those after it (`rest_for_one`); `simple_one_for_one` has many children of one spec.
+                Mandatory unless `flags` are given.
+            max_restarts: Restarts tolerated within `max_seconds`, 0 or more; one more and it gives up.
+            max_seconds: Width of that window in seconds, above 0.
+            auto_shutdown: Whether it ends when a significant child has ended for good (`any_significant`), or
+                the last one that ran (`all_significant`).
             name: Registered before any child starts.
             flags: Erlang's way to say all this, with Erlang's defaults: `SupervisorFlags`, a mapping of its
                 attributes, or `(strategy, intensity, period)`.

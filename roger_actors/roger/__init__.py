@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roger_actors.roger.client.async_client import AsyncClient
     from roger_actors.roger.client.client import Client
-    from roger_actors.roger.config import Branch, Config, check_imports, load, planned
+    from roger_actors.roger.config import (
+        SCHEMA_FILE,
+        Branch,
+        Checked,
+        Config,
+        Problem,
+        check,
+        check_imports,
+        load,
+        planned,
+    )
     from roger_actors.roger.jobs.hooks import Hooks
     from roger_actors.roger.jobs.job import Job, JobRecord
     from roger_actors.roger.jobs.registry import Registry
@@ -24,16 +34,20 @@ if TYPE_CHECKING:
     from roger_actors.roger.system.call import Answers
 
 __all__ = [
+    "SCHEMA_FILE",
     "Answers",
     "AsyncClient",
     "Branch",
+    "Checked",
     "Client",
     "Config",
     "Hooks",
     "Job",
     "JobRecord",
+    "Problem",
     "Registry",
     "Shelved",
+    "check",
     "check_imports",
     "load",
     "planned",
@@ -42,7 +56,10 @@ __all__ = [
 _HOMES = {
     "client.async_client": ("AsyncClient",),
     "client.client": ("Client",),
-    "config": ("Branch", "Config", "check_imports", "load", "planned"),
+    "config": (
+        *("SCHEMA_FILE", "Branch", "Checked", "Config", "Problem"),
+        *("check", "check_imports", "load", "planned"),
+    ),
     "jobs.hooks": ("Hooks",),
     "jobs.job": ("Job", "JobRecord"),
     "jobs.registry": ("Registry",),

@@ -34,6 +34,9 @@ MAX_ID: Final = 100
 _TYPE: Final = re.compile(r"[A-Za-z0-9_]+")
 _ID: Final = re.compile(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*")
 _ID_WORDS: Final = f"letters, digits and '_', with single '-' between them, {MAX_ID} characters at most"
+ID_PATTERN: Final = rf"^(?=.{{1,{MAX_ID}}}$){_ID.pattern}$"
+TYPE_PATTERN: Final = rf"^(?=.{{1,{MAX_ID}}}$){_TYPE.pattern}$"
+"""What the two look like, for the file's schema."""
 TYPE_WORDS: Final = f"letters, digits and '_', {MAX_ID} characters at most"
 """What a queue type may be made of, for messages."""
 

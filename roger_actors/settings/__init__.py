@@ -23,7 +23,7 @@ from roger_actors.settings.checks import (
     text,
     whole,
 )
-from roger_actors.settings.toml_file import read_tables
+from roger_actors.settings.toml_file import line_of, lines_of, read_tables
 
 __all__ = [
     "SHOWN",
@@ -37,6 +37,8 @@ __all__ = [
     "array",
     "expanding",
     "joined",
+    "line_of",
+    "lines_of",
     "meaning",
     "one_of",
     "read_tables",

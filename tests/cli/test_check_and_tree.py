@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -9,10 +11,16 @@ pytestmark = pytest.mark.slow
 CHILDREN = """
 [[children]]
 id = "mailer"
-start = "shop.jobs:Touch"
+start = "shop.actors:Mailer"
 host = "own"
 restart = "transient"
 """
+
+
+@pytest.fixture(autouse=True)
+def _actors(project):
+    text = "from roger_actors import GenServer\n\n\nclass Mailer(GenServer):\n    def init(self): ...\n"
+    (project / "shop" / "actors.py").write_text(text)
 
 
 def write(project, text: str) -> None:
@@ -35,23 +43,78 @@ def test_every_fault_is_a_line_and_the_status_is_2(cli, project):
 
     assert (done.status, done.err) == (2, "")
     strategy, restarts, unknown = done.out.splitlines()
-    assert strategy.startswith("supervision.partition.strategy: got 'one_for_al', expected 'one_for_one'")
+    assert strategy.startswith(
+        "roger.toml:12: supervision.partition.strategy: got 'one_for_al', expected 'one_for_one'"
+    )
     assert strategy.endswith("; did you mean 'one_for_all'? (invalid_strategy)")
     assert restarts == (
-        "supervision.partition.max_restarts: got -1, expected a whole number, 0 or more (invalid_intensity)"
+        "roger.toml:13: supervision.partition.max_restarts: got -1, "
+        "expected a whole number, 0 or more (invalid_intensity)"
     )
-    assert unknown.startswith("supervision.partition.maxseconds: got an unknown key, expected a known one")
+    assert unknown.startswith(
+        "roger.toml:14: supervision.partition.maxseconds: got an unknown key, expected a known one"
+    )
     assert unknown.endswith("; did you mean 'max_seconds'?")
 
 
 def test_a_class_that_cannot_be_imported_is_a_fault_unless_imports_are_left_out(cli, project):
-    write(project, CHILDREN.replace("Touch", "Missing"))
+    write(project, CHILDREN.replace("Mailer", "Missing"))
 
     done = cli("check")
 
     assert done.status == 2
-    assert done.out.startswith("children[0].start: got 'shop.jobs:Missing', expected something that can be")
+    assert done.out.startswith(
+        "roger.toml:14: children[0].start: got 'shop.actors:Missing', expected something that can be"
+    )
     assert cli("check", "--no-import").status == 0
+
+
+APPLICATION = """
+[application]
+name = "shop"
+
+[[children]]
+id = "many"
+start = "DynamicSupervisor"
+restart = "transient"
+"""
+
+
+def test_warnings_alone_are_no_failure_unless_they_are_to_be(cli, project):
+    (project / "shop.toml").write_text(APPLICATION)
+
+    done, strict = cli("check", "shop.toml"), cli("check", "shop.toml", "--strict")
+
+    warning = "shop.toml:8: warning: children[0].restart: got 'transient', expected 'permanent': a supervisor"
+    assert done.status == 0
+    assert done.out.startswith(warning)
+    assert done.out.endswith("shop.toml: ok\n  application  shop\n  children     many\n")
+    assert strict.status == 2
+    assert strict.out.startswith(warning)
+    assert "ok" not in strict.out.splitlines()[-1].split()
+
+
+def test_what_reading_and_what_importing_find_is_told_in_one_run(cli, project):
+    write(project, "[node.x]\n" + CHILDREN + 'shutdown = -1\nkwargs = { "a" = 1 }\n[[children]]\n')
+
+    done = cli("check", "--json")
+
+    assert done.status == 2
+    assert [(each["line"], each["key"], each["kind"]) for each in done.json["problems"]] == [
+        (11, "node.x", None),
+        (15, "children[0].start", "undef"),
+        (18, "children[0].shutdown", "invalid_shutdown"),
+        (20, "children[1].id", "missing_id"),
+        (20, "children[1].start", "missing_start"),
+    ]
+
+
+def test_the_schema_is_printed_and_its_place_too(cli):
+    printed = cli("schema")
+    place = cli("schema", "--path").out.strip()
+
+    assert printed.json["title"] == "roger_actors supervision-tree file"
+    assert Path(place).read_text().strip() == printed.out.strip()
 
 
 def test_the_faults_as_json(cli, project):
@@ -95,7 +158,7 @@ def test_the_planned_tree_is_drawn_from_the_file_alone(cli, project):
     assert done.out.splitlines()[0] == f"worker-1  embedded:{project}/roger.db"
     assert "│   │   └── acme  one_for_one, 3 restarts in 5 s" in done.out
     assert "consumer  default × 2, images × 1" in done.out
-    assert "└── mailer  shop.jobs:Touch, transient, 5 s to stop, in a host of its own" in done.out
+    assert "└── mailer  shop.actors:Mailer, transient, 5 s to stop, in a host of its own" in done.out
     assert "\x1b" not in done.out
     assert not (project / "roger.db").exists()
 

@@ -6,60 +6,71 @@ from pathlib import Path
 
 import click
 
+from roger_actors import Application
 from roger_actors.cli.options import file_argument, json_option
 from roger_actors.cli.output import clean, print_facts, print_json
-from roger_actors.errors import ConfigError, InvalidConfig
-from roger_actors.roger import Config, check_imports, load
+from roger_actors.roger import Checked, Config, Problem, check
 
 
 @click.command()
 @file_argument
 @click.option("--no-import", is_flag=True, help="Do not try to import the job modules and classes.")
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @json_option
-def command(file: Path, no_import: bool, as_json: bool) -> int:
+def command(file: Path, no_import: bool, strict: bool, as_json: bool) -> int:
     """Say everything that is wrong with a supervision-tree file.
 
-    Each fault is one line, "key: got ..., expected ...". Exit status 2 if there is any. The modules
-    and classes that the file names are imported, as a node would; --no-import leaves that out.
+    Each fault is one line, "file:line: key: got ..., expected ... (what OTP calls it)". Exit status 2
+    if there is any; warnings alone are status 0, or 2 with --strict. The modules and classes that the
+    file names are imported, as a node would; --no-import leaves that out.
     """
-    config, problems = _checked(file, imports=not no_import)
+    checked = check(file, imports=not no_import)
+    wrong = [each for each in checked.problems if strict or each.severity == "error"]
     if as_json:
-        print_json({"file": str(file), "ok": not problems, "problems": [_plain(each) for each in problems]})
-    elif config is None or problems:
-        for problem in problems:
-            print(clean(str(problem)))
-    else:
-        _print_summary(file, config)
-    return 2 if problems else 0
+        problems = [_plain(each) for each in checked.problems]
+        print_json({"file": str(file), "ok": not wrong, "problems": problems})
+        return 2 if wrong else 0
+    for problem in checked.problems:
+        place = f"{file}:{problem.line}" if problem.line else str(file)
+        print(clean(f"{place}: {problem}"))
+    if not wrong:
+        _print_summary(file, checked)
+    return 2 if wrong else 0
 
 
-def _checked(file: Path, *, imports: bool) -> tuple[Config | None, list[ConfigError]]:
-    try:
-        config = load(file)
-    except InvalidConfig as error:
-        return None, list(error.problems)
-    return config, check_imports(config) if imports else []
-
-
-def _plain(problem: ConfigError) -> dict[str, str]:
+def _plain(problem: Problem) -> dict[str, object]:
+    error = problem.error
     return {
-        "key": problem.key,
-        "got": repr(problem.value),
-        "expected": problem.expected,
-        "message": str(problem),
+        "severity": problem.severity,
+        "line": problem.line,
+        "key": error.key,
+        "got": repr(error.value),
+        "expected": error.expected,
+        "kind": error.data.get("kind"),
+        "message": str(error),
     }
 
 
-def _print_summary(file: Path, config: Config) -> None:
-    queues = [workers for partition in config.partitions.values() for workers in partition.values()]
+def _print_summary(file: Path, checked: Checked) -> None:
     print(f"{file}: ok")
-    print_facts(
-        {
-            "  node": config.name,
-            "  broker": config.redacted_broker,
-            "  jobs": ", ".join(config.jobs),
-            "  partitions": ", ".join(config.partitions),
-            "  queues": f"{len(queues)}, {sum(queues)} jobs at once",
-            "  children": ", ".join(child.id for child in config.children),
-        }
-    )
+    match checked.subject:
+        case Config() as config:
+            queues = [workers for partition in config.partitions.values() for workers in partition.values()]
+            print_facts(
+                {
+                    "  node": config.name,
+                    "  broker": config.redacted_broker,
+                    "  jobs": ", ".join(config.jobs),
+                    "  partitions": ", ".join(config.partitions),
+                    "  queues": f"{len(queues)}, {sum(queues)} jobs at once",
+                    "  children": _children(config.application),
+                }
+            )
+        case Application() as application:
+            print_facts({"  application": application.name, "  children": _children(application)})
+
+
+def _children(application: Application) -> str:
+    if application.callback is not None:
+        return f"those of {application.callback.path}"
+    return ", ".join(str(child.id) for child in application.children)

@@ -54,15 +54,7 @@ def start(partition: str, queues: tuple[str, ...], node: str | None, file: Path,
 
     The list is complete: when the partition runs already, queues that are left out are closed.
     """
-    return _ask(
-        file,
-        "start_partition",
-        partition,
-        node=node,
-        queues=_read(queues),
-        done=f"started {partition}",
-        as_json=as_json,
-    )
+    return _run(file, partition, queues, node=node, done=f"started {partition}", as_json=as_json)
 
 
 @command.command()
@@ -73,15 +65,7 @@ def start(partition: str, queues: tuple[str, ...], node: str | None, file: Path,
 @json_option
 def reconfigure(partition: str, queues: tuple[str, ...], node: str | None, file: Path, as_json: bool) -> int:
     """Give PARTITION another, complete set of queues."""
-    return _ask(
-        file,
-        "start_partition",
-        partition,
-        node=node,
-        queues=_read(queues),
-        done=f"reconfigured {partition}",
-        as_json=as_json,
-    )
+    return _run(file, partition, queues, node=node, done=f"reconfigured {partition}", as_json=as_json)
 
 
 @command.command()
@@ -122,6 +106,14 @@ def delete(partition: str, queue_types: tuple[str, ...], file: Path, as_json: bo
         done=f"deleted {partition}",
         as_json=as_json,
     )
+
+
+def _run(
+    file: Path, partition: str, queues: Sequence[str], *, node: str | None, done: str, as_json: bool
+) -> int:
+    """Have a partition run with these queues, whether it runs already or not."""
+    wanted = _read(queues)
+    return _ask(file, "start_partition", partition, node=node, queues=wanted, done=done, as_json=as_json)
 
 
 def _ask(

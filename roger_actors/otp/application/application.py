@@ -21,6 +21,7 @@ from roger_actors.errors import (
     RogerActorsError,
     StartFailed,
 )
+from roger_actors.otp.application.advice import advice
 from roger_actors.otp.application.importing import (
     imported,
     name_clashes,
@@ -113,14 +114,22 @@ class Application:
         Raises:
             InvalidConfig: Something is wrong; lists all of it.
         """
+        application, problems = cls.as_far_as_good(tables, environ=environ)
+        if problems:
+            raise InvalidConfig(source=source, problems=tuple(problems))
+        return application
+
+    @classmethod
+    def as_far_as_good(
+        cls, tables: Mapping[str, Any], *, environ: Mapping[str, str] | None = None
+    ) -> tuple[Self, list[ConfigError]]:
+        """Return the value with what is good, for looking at, and everything that is wrong."""
         root = Section(Spot("", tables, []))
         supervision = root.section("supervision")
         found = read_application(root, supervision, environ)
         supervision.finish()
         root.finish()
-        if root.spot.problems:
-            raise InvalidConfig(source=source, problems=tuple(root.spot.problems))
-        return cls(**found)
+        return cls(**found), root.spot.problems
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the tables that `from_mapping` would build an equal value from."""
@@ -161,10 +170,12 @@ class Application:
         """
         if self.callback is not None:
             return _trial_of_callback(self.callback)
-        problems = trial_of_children(self.children)
-        if problems:
-            return problems
-        return list(name_clashes(self.tree()[1]))
+        return [*trial_of_children(self.children), *name_clashes(map(_as_far_as_found, self.children))]
+
+    def advice(self) -> list[ConfigError]:
+        """Return what a supervisor accepts in it, and would be regretted."""
+        paths = [f"children[{index}]" for index, _ in enumerate(self.children)]
+        return list(advice(self.children, paths))
 
     def enter(self, runtime: Runtime) -> None:
         """Make its environment known on a host; what `start` does first."""
@@ -241,6 +252,13 @@ class Application:
 def _master_of(runtime: Runtime, name: str) -> Pid | None:
     master = runtime.applications.get(name)
     return None if master is None or runtime.find(master) is None else master
+
+
+def _as_far_as_found(spec: ChildSpec) -> ChildSpec:
+    try:
+        return resolved(spec, "")
+    except ConfigError:
+        return spec
 
 
 def _trial_of_callback(callback: Start) -> list[ConfigError]:

@@ -13,8 +13,8 @@ from typing import Any, Final
 import attrs
 
 from roger_actors.errors import ConfigError
-from roger_actors.otp.application.short_names import behaviour_of, nested_specs
-from roger_actors.otp.child_spec import ChildSpec, Start
+from roger_actors.otp.application.short_names import behaviour_of, behaviour_of_child, nested_specs
+from roger_actors.otp.child_spec import ChildSpec, Start, faults_of
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.hosts import AGENT, TOP
 from roger_actors.otp.supervision.restart import SIMPLE
@@ -54,14 +54,14 @@ def resolved(spec: ChildSpec, path: str, *, many: bool = False) -> ChildSpec:
 
 def starts_many(spec: ChildSpec) -> bool:
     """Return whether a supervisor starts many processes from its one child spec."""
-    known = behaviour_of(spec.start.target)
+    known = behaviour_of_child(spec)
     one = known is not None and known[1].nested == "child"
-    return one or spec.start.kwargs.get("strategy") == SIMPLE
+    return one or getattr(spec.start, "kwargs", {}).get("strategy") == SIMPLE
 
 
 def nested_paths(spec: ChildSpec, path: str) -> list[str]:
     """Return where each of the specs below a child stands."""
-    known = behaviour_of(spec.start.target)
+    known = behaviour_of_child(spec)
     key = "children" if known is None else known[1].nested
     if key == "child":
         return [f"{path}.child"]
@@ -106,6 +106,8 @@ def trial_of_children(specs: Sequence[ChildSpec], path: str = "children") -> lis
 
 
 def _trial(spec: ChildSpec, path: str) -> Iterator[ConfigError]:
+    if any(fault.kind in {"missing_start", "invalid_mfa"} for fault in faults_of(spec)):
+        return  # told by whoever read it
     try:
         target = imported(spec.start.target, f"{path}.start")
     except ConfigError as problem:
@@ -133,8 +135,8 @@ def trial_of_start(target: Any, start: Start, path: str) -> Iterator[ConfigError
                 [*map(repr, start.args), *(f"{key}={value!r}" for key, value in kwargs.items())]
             )
             expected = f"what {function.__qualname__} takes ({error})"
-            key, shown = f"{path}.args", Phrase(given or "nothing")
-            yield ConfigError(key=key, value=shown, expected=expected, kind="undef")
+            shown = Phrase(f"{start.path!r} with {given or 'no arguments'}")
+            yield ConfigError(key=f"{path}.start", value=shown, expected=expected, kind="undef")
         except ValueError:
             return  # a function of C without a signature
 
@@ -180,8 +182,11 @@ def _registered(spec: ChildSpec) -> str | None:
 
 def _walk(specs: Iterable[ChildSpec], path: str, host: Any) -> Iterator[tuple[ChildSpec, str, Any]]:
     for index, spec in enumerate(specs):
+        start: Any = spec.start
+        if not isinstance(start, Start):
+            continue  # told by whoever read it
         place = f"{path}[{index}]"
-        there = host if spec.host == "same" else place if spec.host == "own" else spec.host
+        there = host if spec.host == "same" else place if spec.host == "own" else repr(spec.host)
         yield spec, place, there
         if not starts_many(spec):
             yield from _walk(nested_specs(spec), f"{place}.children", there)

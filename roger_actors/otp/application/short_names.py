@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from roger_actors.otp.behaviours import TaskSupervisor
-from roger_actors.otp.child_spec import ChildSpec, Start, spec_of
+from roger_actors.otp.child_spec import ChildSpec, spec_of
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor, option_faults
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.reason import Fault
@@ -81,13 +81,13 @@ def flags_of(options: Mapping[str, Any]) -> SupervisorFlags:
     )
 
 
-def flags_of_start(start: Start) -> SupervisorFlags | None:
-    """Return the flags of the supervisor that is started, None if it is none of ours."""
-    known = behaviour_of(start.target)
+def flags_of_child(spec: ChildSpec) -> SupervisorFlags | None:
+    """Return the flags of a child that is a supervisor of ours, else None."""
+    known = behaviour_of_child(spec)
     if known is None or "max_restarts" not in known[1].options:
         return None
     defaults = {name: option.default for name, option in known[1].options.items()}
-    return flags_of({**defaults, **start.kwargs})
+    return flags_of({**defaults, **spec.start.kwargs})
 
 
 def _options(server: type[GenServer[Any]], *nested: str) -> dict[str, Option]:
@@ -163,6 +163,11 @@ def behaviour_of(target: object) -> tuple[str, Behaviour] | None:
         if target == name or target is behaviour.server:
             return name, behaviour
     return None
+
+
+def behaviour_of_child(spec: ChildSpec) -> tuple[str, Behaviour] | None:
+    """Return the behaviour that a child is started from; a faulty spec may have no start at all."""
+    return behaviour_of(getattr(spec.start, "target", None))
 
 
 def walk(specs: Iterable[ChildSpec]) -> Iterator[ChildSpec]:

@@ -20,7 +20,6 @@ from roger_actors.otp.application.short_names import (
     behaviour_of,
     flags_of,
     nested_specs,
-    walk,
     words_of,
 )
 from roger_actors.otp.child_spec import FAULTY_FIELDS, HOSTS, ChildSpec, Start, list_faults
@@ -49,6 +48,12 @@ _HINTS: Final = get_type_hints(ChildSpec)
 _OPTIONS: Final = ("strategy", "max_restarts", "max_seconds", "auto_shutdown")
 
 _START_WORDS: Final = f"'module:name', or one of {', '.join(BEHAVIOURS)}"
+OWN_KEYS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "id": {"type": ["string", "number", "boolean"]},
+    "host": {"anyOf": [{"enum": [*HOSTS, "app"]}, {"type": "integer", "minimum": 0}]},
+}
+"""What a file may say of a field whose type in code says more or less than that."""
+
 _WORDS: Final = {
     "invalid_child_spec": "a table",
     "missing_start": _START_WORDS,
@@ -83,8 +88,7 @@ def read_application(
     name = section.take("name", text("a name"), None)
     env = _read_env(section.section("env"), environ)
     section.finish()
-    if all(isinstance(spec.start, Start) for spec in walk(children)):
-        root.spot.problems.extend(name_clashes(children))
+    root.spot.problems.extend(name_clashes(children))
     found = {"name": name, "flags": flags, "children": children, "callback": callback, "env": env}
     return {key: value for key, value in found.items() if value is not None}
 
@@ -125,8 +129,10 @@ def read_options(
     for name in _OPTIONS if auto_shutdown else _OPTIONS[:-1]:
         options[name] = section.take(name, anything, options[name])
     flags = flags_of(options)
-    fields = {**FAULTY_FLAGS, "invalid_strategy": ("strategy", " or ".join(map(repr, strategies)))}
-    _note_all(section, flags_faults(flags, strategies), FAULTY_FLAGS if strategies is STRATEGIES else fields)
+    words = ", ".join(map(repr, strategies[:-1]))
+    expected = f"{words} or {strategies[-1]!r}" if words else repr(strategies[-1])
+    fields = {**FAULTY_FLAGS, "invalid_strategy": ("strategy", expected)}
+    _note_all(section, flags_faults(flags, strategies), fields)
     section.finish()
     return flags
 
@@ -242,9 +248,18 @@ _KWARGS: Final = Check(_table, {"type": "object"})
 _NAME: Final = text("a name, or an empty string for none", r"[\s\S]*")
 
 
+def _not_dynamic(spot: Spot) -> None:
+    spot.refuse("nothing: a dynamic supervisor never ends with its children", None, "bad_combination")
+
+
+_NOT_DYNAMIC: Final = Check(_not_dynamic)
+
+
 def _behaviour_start(section: Section, behaviour: Behaviour, name: dict[str, Any]) -> Start:
     """Return the start of one of our own servers, with its options checked by its own rules."""
     options = behaviour.options
+    if "max_restarts" in options and "auto_shutdown" not in options:
+        section.take("auto_shutdown", _NOT_DYNAMIC, None)
     given = {name: section.take(name, anything, NOTHING) for name in options}
     given = {name: value for name, value in given.items() if value is not NOTHING}
     full = {**{option: known.default for option, known in options.items()}, **given}

@@ -46,7 +46,7 @@ class TaskSupervisor(DynamicSupervisor):
             max_children: Tasks at the same time, None for no limit.
             max_restarts: Restarts tolerated within `max_seconds`; only tasks with a `restart` other than
                 `temporary` are restarted.
-            max_seconds: See there.
+            max_seconds: Width of that window in seconds, above 0.
 
         Raises:
             NameTaken: The name has a holder.

@@ -10,6 +10,8 @@ supervision tree that a configuration means).
 
 from __future__ import annotations
 
+from roger_actors.roger.config.checking import Checked, Problem, check
+from roger_actors.roger.config.schema import FILE as SCHEMA_FILE
 from roger_actors.roger.config.setup import Setup, pack_setup, setup_of, unpack_setup
 from roger_actors.roger.config.supervision import SUPERVISION
 from roger_actors.roger.config.tree_file import check_imports, load
@@ -18,10 +20,14 @@ from roger_actors.roger.config.value import RETRY_LEVELS, Config
 
 __all__ = [
     "RETRY_LEVELS",
+    "SCHEMA_FILE",
     "SUPERVISION",
     "Branch",
+    "Checked",
     "Config",
+    "Problem",
     "Setup",
+    "check",
     "check_imports",
     "load",
     "pack_setup",

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from roger_actors import settings
-from roger_actors.errors import ConfigError, InvalidConfig
+from roger_actors.errors import ConfigError
 from roger_actors.otp import Application, SupervisorFlags, read_application, read_options
 from roger_actors.roger import queue
 from roger_actors.roger.config.broker_url import broker_address
@@ -24,12 +24,14 @@ MAX_PREFIX: Final = 40  # an AMQP queue's name has 255 bytes, a partition's id a
 _ID: Final = rf"(?!.{{{queue.MAX_ID + 1}}})[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*"
 _ID_WORDS: Final = f"letters, digits and '_', with single '-' between them, at most {queue.MAX_ID}"
 _PREFIX_WORDS: Final = f"letters, digits and '_', with single '-' between them, at most {MAX_PREFIX}"
-_NODE_NAME: Final = (
+NODE_NAME: Final = settings.text(
     "a name of letters, digits and '_', with single '-' or '.' between them",
     r"[A-Za-z0-9_]+([-.][A-Za-z0-9_]+)*",
 )
 _MODULE: Final = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
-_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LEVEL: Final = settings.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DICT_CONFIG: Final = settings.whole(1, 1)
+WORKERS: Final = settings.whole(0, MAX_WORKERS)
 
 _FIXED_STRATEGY: Final = {
     "hosts": "rest_for_one",
@@ -40,18 +42,16 @@ _FIXED_STRATEGY: Final = {
 
 
 def read(
-    mapping: Mapping[str, Any], source: str, directory: PurePath | None, environ: Mapping[str, str] | None
-) -> dict[str, Any]:
-    """Return what a configuration sets; what it leaves out has the default of `Config`.
+    mapping: Mapping[str, Any], directory: PurePath | None, environ: Mapping[str, str] | None
+) -> tuple[dict[str, Any], list[ConfigError]]:
+    """Return what a configuration sets, and everything that is wrong in it.
+
+    What is left out, or wrong, has the default of `Config`, or is empty.
 
     Args:
         mapping: The tables, shaped as in the TOML file.
-        source: What to call them in an error.
         directory: What a relative path of the embedded broker is relative to, None for nothing.
         environ: Where `${NAME}` is looked up; None expands nothing.
-
-    Raises:
-        InvalidConfig: Something is wrong; it lists all of it.
     """
     problems: list[ConfigError] = []
     root = Section(Spot("", mapping, problems))
@@ -62,12 +62,10 @@ def read(
         "partitions": _read_partitions(root.section("partitions")),
         "supervision": _read_supervision(supervision),
     }
-    application = {"name": found.get("name"), **read_application(root, supervision, environ)}
+    application = {"name": found.get("name", ""), **read_application(root, supervision, environ)}
     supervision.finish()
     root.finish()
-    if problems:
-        raise InvalidConfig(source=source, problems=tuple(problems))
-    return {**found, "application": Application(**application)}
+    return {"name": "", "broker": "", **found, "application": Application(**application)}, problems
 
 
 # -- [node] and [logging] -------------------------------------------------------------------------
@@ -79,9 +77,9 @@ def _read_node(
     if environ is not None:
         section.replace(settings.expanding(environ))
     read = {
-        "name": section.need("name", settings.text(*_NODE_NAME)),
+        "name": section.need("name", NODE_NAME),
         "broker": section.need("broker", broker_address(directory)),
-        **{key: section.take(key, check, None) for key, check in _NODE.items()},
+        **{key: section.take(key, check, None) for key, check in NODE.items()},
     }
     section.finish()
     return {key: value for key, value in read.items() if value is not None}
@@ -95,7 +93,7 @@ def _distinct(names: Check[tuple[str, ...]]) -> Check[tuple[str, ...]]:
 _MODULE_NAME: Final = settings.text("a module's dotted name, e.g. 'myapp.jobs'", _MODULE)
 _WAIT: Final = settings.seconds(at_least=0, at_most=YEAR)
 _LIMIT: Final = settings.whole(1)
-_NODE: Final[Mapping[str, Check[Any]]] = {
+NODE: Final[Mapping[str, Check[Any]]] = {
     "jobs": _distinct(settings.array(_MODULE_NAME, 'an array of module names, e.g. ["myapp.jobs"]')),
     "hooks": settings.text("a class as 'module:Class'", rf"{_MODULE}:{_MODULE}"),
     "prefix": settings.text(_PREFIX_WORDS, rf"(?=.{{0,{MAX_PREFIX}}}$)({_ID}\.?)?"),
@@ -117,10 +115,10 @@ _NODE: Final[Mapping[str, Check[Any]]] = {
 
 def _read_logging(section: Section) -> dict[str, Any]:
     if "version" not in section.values:
-        level = section.take("level", settings.one_of(*_LEVELS), "INFO")
+        level = section.take("level", LEVEL, "INFO")
         section.finish()
         return {"log_level": level, "logging": None}
-    section.need("version", settings.whole(1, 1))
+    section.need("version", DICT_CONFIG)
     return {"log_level": "INFO", "logging": dict(section.values)}
 
 
@@ -137,7 +135,7 @@ def _read_partition(section: Section, name: str) -> dict[str, int]:
     queues = section.section("queues")
     if not queues.values and "queues" not in section.values:
         queues.spot.note("a table of queue types, e.g. { default = 10 }", Phrase("nothing"))
-    found = {key: queues.need(key, settings.whole(0, MAX_WORKERS)) for key in queues.values}
+    found = {key: queues.need(key, WORKERS) for key in queues.values}
     for queue_type in queues.values:
         _check_type(queues.spot.under(queue_type, queue_type), queue_type)
     section.finish()

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from roger_actors.errors import ConfigError, InvalidConfig
 from roger_actors.otp import Application, ChildSpec, SupervisorFlags, options_table
 from roger_actors.roger.config.broker_url import redacted
 from roger_actors.roger.config.reading import read
@@ -121,7 +122,22 @@ class Config:
         Raises:
             InvalidConfig: Something is wrong; it lists all of it.
         """
-        return cls(**read(mapping, source, directory, environ))
+        config, problems = cls.as_far_as_good(mapping, directory=directory, environ=environ)
+        if problems:
+            raise InvalidConfig(source=source, problems=tuple(problems))
+        return config
+
+    @classmethod
+    def as_far_as_good(
+        cls,
+        mapping: Mapping[str, Any],
+        *,
+        directory: PurePath | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> tuple[Config, list[ConfigError]]:
+        """Return the value with what is good, for looking at, and everything that is wrong; see there."""
+        found, problems = read(mapping, directory, environ)
+        return cls(**found), problems
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the tables that `from_mapping` would build an equal value from, as builtins."""

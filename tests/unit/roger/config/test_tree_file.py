@@ -104,7 +104,9 @@ def test_what_cannot_be_imported_is_told_with_the_cause(tmp_path, monkeypatch):
         "children[0].start: got 'json:JSONDecoder', expected a server (a class with start_link) or a "
         "function that starts a process (undef)"
     )
-    assert found[5].startswith("children[1].args: got nothing, expected what loads takes (missing a")
+    assert found[5].startswith(
+        "children[1].start: got 'json:loads' with no arguments, expected what loads takes (missing a"
+    )
 
 
 def test_hooks_must_be_a_subclass_of_hooks():
