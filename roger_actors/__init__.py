@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         PartitionSupervisor,
         Pid,
         Ref,
+        Registry,
         Reply,
         Request,
         Start,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         TaskOk,
         TaskSupervisor,
         Timeout,
+        Via,
         process,
     )
     from roger_actors.roger import AsyncClient, Client, Config, Hooks, Job, JobRecord, load
@@ -72,6 +74,7 @@ __all__ = [
     "PartitionSupervisor",
     "Pid",
     "Ref",
+    "Registry",
     "Reply",
     "Request",
     "RogerActorsError",
@@ -83,6 +86,7 @@ __all__ = [
     "TaskOk",
     "TaskSupervisor",
     "Timeout",
+    "Via",
     "__version__",
     "load",
     "process",

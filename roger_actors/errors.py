@@ -6,6 +6,8 @@ RogerActorsError
 │   └── InvalidConfig                      a whole configuration; carries every problem
 ├── ProcessError
 │   ├── NoProcess                          nobody under that pid or name
+│   │   └── UnknownRegistry                no registry under that name
+│   ├── NotRegistered                      the process does not have that key
 │   ├── CallTimeout (also TimeoutError)    seconds waited; the server may still act
 │   ├── ServerExited                       it died before replying; carries the reason
 │   ├── CallingSelf                        a process called itself
@@ -116,6 +118,18 @@ class NoProcess(ProcessError):
     """Nobody lives under that pid or name. Data: `process`."""
 
     template = "no process {process}"
+
+
+class UnknownRegistry(NoProcess):
+    """There is no registry under that pid or name, or none that this host can use so. Data: `process`."""
+
+    template = "no registry {process}; for one of another host use lookup((name, host), key)"
+
+
+class NotRegistered(ProcessError):
+    """A process does not have a key, whoever else has. Data: `registry`, `key`, `process`."""
+
+    template = "{process} is not registered under {key!r} in {registry}"
 
 
 class CallTimeout(ProcessError, TimeoutError):

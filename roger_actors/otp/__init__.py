@@ -72,7 +72,7 @@ from roger_actors.otp.reason import (
     Shutdown,
     Signal,
 )
-from roger_actors.otp.registry import Registry
+from roger_actors.otp.registry import Registered, Registry, Unregistered
 from roger_actors.otp.result import After, Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Runtime, Target, wire
 from roger_actors.otp.send_request import NO_REPLY, Answer, RequestIds
@@ -119,6 +119,7 @@ __all__ = [
     "PartitionSupervisor",
     "Pid",
     "Ref",
+    "Registered",
     "Registry",
     "Reply",
     "ReportFormatter",
@@ -142,6 +143,7 @@ __all__ = [
     "TaskSupervisor",
     "Timeout",
     "TraceEvent",
+    "Unregistered",
     "Via",
     "application_table",
     "children_array",

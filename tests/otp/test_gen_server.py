@@ -9,7 +9,6 @@ import pytest
 from roger_actors.errors import (
     CallbackFailed,
     CallTimeout,
-    NameTaken,
     ServerExited,
     StartFailed,
 )
@@ -124,41 +123,6 @@ async def test_a_request_whose_time_is_over_is_abandoned():
     response = await process.receive()
     assert response.ref == ref
     assert isinstance(response.value, CallTimeout)
-
-
-# ---------------------------------------------------------------- names
-
-
-@pytest.mark.otp_line(209)
-async def test_a_taken_name_is_refused_with_its_holder():
-    holder = await Puppet.start(name="n")
-
-    with pytest.raises(NameTaken) as caught:
-        await Puppet.start_link(name="n")
-
-    assert caught.value.holder == holder
-    assert process.whereis("n") == holder
-    assert len([p for p in process.here().processes.values() if p.label() == "Puppet"]) == 1
-
-
-@pytest.mark.otp_line(210)
-async def test_a_dead_holders_name_can_be_taken_at_once():
-    first = await Puppet.start(name="n")
-    process.exit(first, KILL)
-
-    second = await Puppet.start(name="n")
-
-    assert process.whereis("n") == second
-
-
-@pytest.mark.otp_line(216)
-async def test_a_name_of_a_wrong_type_is_refused_in_the_caller():
-    before = len(process.here().processes)
-
-    with pytest.raises(TypeError):
-        await Puppet.start(name=7)
-
-    assert len(process.here().processes) == before
 
 
 # ---------------------------------------------------------------- system requests
