@@ -11,6 +11,7 @@ Source: OTP exit reasons; `supervisor` for which of them are clean.
 from __future__ import annotations
 
 import traceback
+from types import TracebackType
 from typing import Any, Final
 
 import msgspec
@@ -196,7 +197,7 @@ def crash_of(error: BaseException) -> Crash:
     except Exception:  # noqa: BLE001 - the user's own __str__ may do anything
         message = "<no message: __str__ failed>"
     try:
-        text = "".join(traceback.format_exception(error, limit=-30))[:16000]
+        text = "".join(traceback.format_exception(kind, error, _trace(error), limit=-30))[:16000]
     except Exception:  # noqa: BLE001 - likewise
         text = ""
     return Crash(name, message, text)
@@ -213,6 +214,12 @@ def shown(value: object, limit: int = 500) -> str:
         return repr(value)[:limit]
     except Exception:  # noqa: BLE001 - the user's own __repr__ may do anything
         return f"<{type(value).__qualname__}: __repr__ failed>"
+
+
+def _trace(error: BaseException) -> TracebackType | None:
+    """Return the frames of what failed, without the first: that is the one that caught it."""
+    trace = error.__traceback__
+    return trace.tb_next if trace is not None and trace.tb_next is not None else trace
 
 
 def of_host_exit(signal: int | None, status: int | None) -> Reason:
