@@ -14,6 +14,7 @@ from roger_actors.otp import (
     Start,
     Supervisor,
     Task,
+    TaskExit,
     TaskSupervisor,
     Timeout,
     process,
@@ -135,4 +136,4 @@ async def tasks_on_a_host_of_their_own(_):
     ref = process.monitor(sup)
     await GenServer.stop(sup)
     await process.receive(5, matching=lambda message: getattr(message, "ref", None) == ref)
-    return ran_on == tasks.host != process.self().host, found, outcome is not None
+    return ran_on == tasks.host != process.self().host, found, isinstance(outcome, TaskExit)

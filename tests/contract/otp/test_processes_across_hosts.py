@@ -20,3 +20,7 @@ def test_the_running_tree_is_seen_from_outside(hosts):
     assert children["first"]["children"][0]["name"] == "stage"
     assert {info["role"] for info in hosts.outside.hosts().values()} == {"root", "first", "second"}
     assert all(info["os_pid"] for info in hosts.outside.hosts().values())
+
+
+def test_tasks_run_on_a_host_of_their_own_and_their_owner_is_told_when_it_goes(hosts):
+    assert hosts.play("first", "tasks_on_a_host_of_their_own", 0) == (True, [1, 2, 3], True)
