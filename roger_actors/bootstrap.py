@@ -17,6 +17,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -194,12 +195,13 @@ class Node(Client):
     Attributes:
         config: What it was started with, or last reloaded.
         aio: The client's methods as awaitables.
+        outside: What looks into the node's processes: `top`, `trace`, `status`, `suspend`, `kill_host` …
     """
 
     def __init__(self, config: Config, handle: UnixNode) -> None:
         super().__init__(config)
         self._handle = handle
-        self._outside = Outside(handle)
+        self.outside = Outside(handle)
         self._ended = threading.Event()
 
     @classmethod
@@ -283,18 +285,18 @@ class Node(Client):
             ServerExited: It died before it answered.
             TransportDown: The node has ended.
         """
-        return self._outside.call(self._where(name), name, request, timeout)
+        return self.outside.call(self._where(name), name, request, timeout)
 
     def cast(self, name: str, request: Any) -> None:
         """Send a request to one of the user's own processes and do not wait; see `call`."""
-        self._outside.cast(self._where(name), name, request)
+        self.outside.cast(self._where(name), name, request)
 
     def _where(self, name: str) -> int | str:
         """Return the host of a child: the app host, or where it or a supervisor above it is placed."""
         spec = placed(self.config.children, name)
         if spec is None:
             return "app"
-        app = next(host for host in self._outside.tree(ASK_LIMIT)["tree"]["children"] if host["id"] == "app")
+        app = next(host for host in self.outside.tree(ASK_LIMIT)["tree"]["children"] if host["id"] == "app")
         found = next((child for child in _below(app) if child["id"] == spec.id), None)
         if found is None or found["host"] is None:
             raise NoProcess(process=name)
@@ -307,11 +309,11 @@ class Node(Client):
 
     def tree(self) -> dict[str, Any]:
         """Return the running supervision tree, every host expanded where it stands, as plain data."""
-        return self._outside.tree(timeout=ASK_LIMIT)
+        return self.outside.tree(timeout=ASK_LIMIT)
 
     def hosts(self) -> dict[int, dict[str, Any]]:
         """Return the node's live hosts by number: `role`, `os_pid`, and whether each is `ready`."""
-        return self._outside.hosts(ASK_LIMIT)
+        return self.outside.hosts(ASK_LIMIT)
 
     def reload(self, config: Config | str | os.PathLike[str] | Mapping[str, Any]) -> None:
         """Run exactly the partitions of another configuration; those left out are stopped safely.
@@ -371,14 +373,14 @@ class Node(Client):
 
     def _drain(self, limit: float) -> list[str]:
         try:
-            answer = self._outside.call("kernel", SHUTDOWN, ["drain", limit], limit + STOP_LIMIT)
+            answer = self.outside.call("kernel", SHUTDOWN, ["drain", limit], limit + STOP_LIMIT)
         except RogerActorsError as error:
             logging.getLogger(__name__).warning("node %s was not drained: %s", self.config.name, error)
             return []
         return list(answer["value"])
 
     def _system(self, op: str, args: dict[str, Any], timeout: float) -> Any:
-        answer = self._outside.call("kernel", SYSTEM, {"op": op, "args": args}, timeout)
+        answer = self.outside.call("kernel", SYSTEM, {"op": op, "args": args}, timeout)
         if "error" in answer:
             raise TransportDown(node=self.config.name, detail=answer["error"])
         return answer["value"]
@@ -390,12 +392,12 @@ def _below(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _below(child)
 
 
-def running_tree(name: str, timeout: float = ASK_LIMIT) -> dict[str, Any]:
-    """Return the supervision tree of a node that runs on this machine under this user; see `Node.tree`.
+@contextmanager
+def look_into(name: str) -> Iterator[Outside]:
+    """Look into a node that runs on this machine under this user, as `Node.outside` does.
 
     Args:
         name: The node's name.
-        timeout: Seconds to wait.
 
     Raises:
         TransportDown: No such node is running.
@@ -404,6 +406,6 @@ def running_tree(name: str, timeout: float = ASK_LIMIT) -> dict[str, Any]:
 
     handle = attach(name)
     try:
-        return Outside(handle).tree(timeout)
+        yield Outside(handle)
     finally:
         handle.close()

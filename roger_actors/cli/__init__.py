@@ -2,7 +2,8 @@
 
 May import everything below it and is imported by nobody. Reading order: `app` (the command, its
 errors and exit statuses), `options` (what commands share), `output` (tables, trees and JSON),
-`first_process` (what process 1 of a container must do), `tree_drawing`, `commands`.
+`first_process` (what process 1 of a container must do), `top_view`, `tree_drawing`,
+`commands`.
 """
 
 from __future__ import annotations

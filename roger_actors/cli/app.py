@@ -25,6 +25,9 @@ COMMANDS: Final = {
     "check": "Say everything that is wrong with a supervision-tree file.",
     "schema": "Print the JSON Schema of the supervision-tree file, for editors.",
     "tree": "Draw the supervision tree, planned or live.",
+    "top": "Watch a running node's hosts and its busiest processes.",
+    "process": "Look at one running process: its status, its messages; suspend and resume it.",
+    "kill-host": "Kill one OS process of a running node; its supervisor starts it anew.",
     "enqueue": "Put a job into a partition's queue.",
     "cancel": "Cancel a job, waiting or running.",
     "info": "Show the nodes, their partitions, queues and running jobs.",
@@ -58,7 +61,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = importlib.import_module(f"roger_actors.cli.commands.{cmd_name}").command
+        found: click.Command = importlib.import_module(
+            f"roger_actors.cli.commands.{cmd_name.replace('-', '_')}"
+        ).command
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
+from roger_actors.roger import load
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST: Final = 10_000
@@ -40,6 +42,34 @@ def config_option(function: F) -> F:
 def json_option(function: F) -> F:
     """Add the flag `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")(function)
+
+
+def node_option(function: F) -> F:
+    """Add the option `--node NAME`: a running node of this machine, by default the one of the file."""
+
+    @functools.wraps(function)
+    def with_name(*args: Any, file: Path, node: str | None, **kwargs: Any) -> Any:
+        return function(*args, node=node or load(file).name, **kwargs)
+
+    option = click.option("--node", metavar="NAME", help="The running node, instead of the one of FILE.")
+    return config_option(option(cast("F", with_name)))
+
+
+def name_of(file: Path) -> str:
+    """Return the name of the node that an argument means: a configuration file, or the name itself."""
+    is_name = not file.exists() and file.suffix != ".toml" and len(file.parts) == 1
+    return str(file) if is_name else load(file).name
+
+
+def timeout_option(function: F) -> F:
+    """Add the option `--timeout SECONDS`, for which the hosts of a node have time to answer."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(0.1, 60.0),
+        default=2.0,
+        show_default=True,
+        help="Seconds that a host has to answer; one that does not is shown as it stands.",
+    )(function)
 
 
 def count_option(function: F) -> F:

@@ -42,6 +42,11 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str))
 
 
+def print_json_line(value: object) -> None:
+    """Print a value as JSON on one line and let it be read at once."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """Print rows under their column names.
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from roger_actors.cli.output import clean, stdout
+from roger_actors.cli.top_view import host_state, memory, now_in
 from roger_actors.roger import Branch
 
 _STYLES: Final = {
@@ -17,6 +18,10 @@ _STYLES: Final = {
     "worker": "",
     "many": "italic",
 }
+
+
+_OF_THE_HOST: Final = ("keeper", "host_agent")
+"""Processes that run a host and so stand in no tree; every host has them."""
 
 
 def draw(branch: Branch) -> None:
@@ -52,42 +57,92 @@ def running(name: str, tree: Mapping[str, Any]) -> Branch:
 
     Args:
         name: The node's.
-        tree: From `Node.tree` or `bootstrap.running_tree`.
+        tree: From `Outside.tree`.
     """
     hosts = tree.get("hosts", {})
     top = tree["tree"] or {"children": []}
+    children = [_running_branch(child, hosts) for child in top["children"]]
     root = Branch(
         id="root",
         kind="host",
         pid=_os_process(tree.get("os_pid")),
-        children=tuple(_running_branch(child, hosts) for child in top["children"]),
+        notes=tuple(_host_notes(hosts.get(0, {}))),
+        children=(*children, *_outside(tree)),
     )
     return Branch(id=name, kind="node", children=(root,))
 
 
 def _running_branch(part: Mapping[str, Any], hosts: Mapping[Any, Any]) -> Branch:
     is_host = part["state"] in ("host", "unresponsive") or part.get("role") is not None
+    host = hosts.get(part.get("host"), {}) if is_host else {}
     children = tuple(_running_branch(child, hosts) for child in part["children"])
     hidden = int(part.get("count", 0)) - len(children)
     return Branch(
         id=str(part["id"]),
         kind="host" if is_host else "supervisor" if part["type"] == "supervisor" else "worker",
-        notes=(*_state_notes(part), *((f"and {hidden} more",) if hidden > 0 else ())),
+        notes=(
+            *(_host_notes(host) if is_host else ()),
+            *_state_notes(part),
+            *((f"and {hidden} more",) if hidden > 0 else ()),
+        ),
         restarts=part.get("restarts"),
-        pid=_process(part, hosts.get(part.get("host"), {}) if is_host else {}),
-        children=children,
+        pid=_process(part, host),
+        children=(*children, *_outside(host)),
     )
 
 
+def _outside(host: Mapping[str, Any]) -> tuple[Branch, ...]:
+    """Return the branch of a host's processes outside any tree, but for those that run the host."""
+    found = [part for part in host.get("outside", ()) if part["name"] not in _OF_THE_HOST]
+    found = [part for part in found if part["state"] != "running"]  # that which answers here
+    hidden = int(host.get("outside_count", 0)) - len(host.get("outside", ()))
+    if not found:
+        return ()
+    children = tuple(_loose(part) for part in found)
+    more = (f"and {hidden} more",) if hidden > 0 else ()
+    return (Branch(id="outside any tree", kind="many", notes=more, children=children),)
+
+
+def _loose(part: Mapping[str, Any]) -> Branch:
+    notes = tuple(_state_notes({"children": [], "type": "worker", **part}))
+    return Branch(id=str(part["name"] or part["class"]), kind="worker", pid=part["pid"], notes=notes)
+
+
+def _host_notes(host: Mapping[str, Any]) -> Iterator[str]:
+    if host.get("rss"):
+        yield memory(host["rss"])
+    if host.get("processes"):
+        yield f"{host['processes']} processes"
+    if "error" in host:
+        yield host_state(host)
+        if host.get("standing"):
+            yield f"in {now_in(host['standing'])}"
+
+
 def _state_notes(part: Mapping[str, Any]) -> Iterator[str]:
-    if part["state"] not in ("waiting", "busy", "host"):
-        yield str(part["state"])
+    yield from _what_it_does(part)
     if part.get("mailbox"):
         yield f"{part['mailbox']} messages wait"
+    if part.get("handled"):
+        yield f"{part['handled']} handled"
     if part.get("lingering"):
         yield f"{part['lingering']} killed processes linger"
     if not part["children"] and part["type"] == "supervisor" and part["state"] == "waiting":
         yield "no children"
+
+
+def _what_it_does(part: Mapping[str, Any]) -> Iterator[str]:
+    match part["state"]:
+        case "waiting" | "host":
+            return
+        case "busy":
+            if part.get("function"):
+                yield f"in {part['function']}"
+        case "unresponsive":
+            if not part.get("function"):  # else the host's own line tells more
+                yield "does not answer" if part["type"] == "supervisor" else "its host does not answer"
+        case state:
+            yield str(state)
 
 
 def _process(part: Mapping[str, Any], host: Mapping[str, Any]) -> str:

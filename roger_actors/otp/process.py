@@ -210,10 +210,9 @@ class FunctionProcess(Process):
         self._matching: Callable[[Any], bool] | None = None
 
     def label(self) -> str:
-        """Return the function's name, if it has not begun."""
-        return (
-            "function" if self._function is None else getattr(self._function[0], "__qualname__", "function")
-        )
+        """Return the function's name."""
+        function = self.work if self._function is None else self._function[0]
+        return getattr(function, "__qualname__", "function")
 
     def is_idle(self) -> bool:
         """Return whether it waits in `receive`."""

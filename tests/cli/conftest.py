@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import pytest
@@ -113,3 +116,74 @@ def cli(project: Path) -> Cli:
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+LIMIT = 20.0
+
+
+class Running:
+    """A `roger-actors run` in the background, its lines as they come."""
+
+    def __init__(self, folder: Path, *before: str) -> None:
+        self.process = subprocess.Popen(
+            [*before, sys.executable, "-m", "roger_actors", "run"],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.seen: list[str] = []
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+    def wait_for(self, text: str) -> str:
+        """Return the next line that has the text in it."""
+        while True:
+            try:
+                line = self._lines.get(timeout=LIMIT)
+            except Empty:
+                pytest.fail(f"{text!r} did not come within {LIMIT} s; there was {self.seen}")
+            if line is None:
+                pytest.fail(f"it ended without saying {text!r}; it said {self.seen}")
+            self.seen.append(line)
+            if text in line:
+                return line
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait_for_end(self) -> int:
+        status = self.process.wait(LIMIT)
+        self._reader.join(LIMIT)
+        return status
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait_for_end()
+        self.process.stdout.close()
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(project: Path) -> Iterator[Start]:
+    """Starts `roger-actors run` in the project's folder."""
+    started: list[Running] = []
+
+    def run(*before: str) -> Running:
+        started.append(Running(project, *before))
+        return started[-1]
+
+    yield run
+    for each in started:
+        each.close()

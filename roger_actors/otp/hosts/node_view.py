@@ -56,7 +56,7 @@ async def tree(timeout: float) -> dict[str, Any]:
     placed = {process["pid"]: process for told in found.values() for process in told.get("placed", ())}
     _expand(whole["tree"], found, placed)
     whole["os_pid"] = runtime.endpoint.os_pid(runtime.host)
-    whole["hosts"] = _joined(found)
+    whole["hosts"] = _joined({**found, runtime.host: whole})
     return whole
 
 
@@ -141,10 +141,12 @@ def _expand(
     for child in node["children"]:
         _expand(child, by_host, placed)
     host = node.get("host")
+    inner = by_host.get(host, {}) if host is not None else {}
     if node["pid"] in placed:
         node.update(placed[node["pid"]])
+    elif node["state"] == "elsewhere" and inner.get("error") and not str(node["pid"]).endswith(".0>"):
+        node["state"] = "unresponsive"
     elif node["state"] == "elsewhere" and host in by_host and str(node["pid"]).endswith(f".{host}.0>"):
-        inner = by_host[host]
         node["state"] = "unresponsive" if inner.get("error") else "host"
         node.update({key: inner.get(key) for key in ("role", "processes", "lingering")})
         if inner.get("standing"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
 from roger_actors import errors
@@ -120,7 +120,9 @@ class Outside:
         """Let a suspended server go on; see `status` for the argument."""
         self._request(("system", process, "resume", timeout), timeout * 2)
 
-    def trace(self, process: str, length: int = LENGTH, timeout: float = 5.0) -> Iterator[dict[str, Any]]:
+    def trace(
+        self, process: str, length: int = LENGTH, timeout: float = 5.0
+    ) -> Generator[dict[str, Any], None, None]:
         """Trace a process and give what it does, until it ends or the iterator is closed.
 
         Args:

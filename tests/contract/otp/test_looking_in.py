@@ -42,7 +42,7 @@ def test_every_process_is_seen_with_what_it_does_and_where_it_waits(hosts):
     assert slow["function"].startswith("Waiting.handle_cast (otp_scenarios.py:")
     assert (idle["state"], idle["mailbox"], idle["handled"], idle["function"]) == ("waiting", 0, 0, None)
     (task,) = [one for one in view["processes"] if (one["function"] or "").startswith("nap ")]
-    assert (task["state"], task["class"]) == ("busy", "function")
+    assert (task["state"], task["class"]) == ("busy", "nap")
 
 
 def test_the_busiest_come_first_and_no_more_than_asked_for(hosts):

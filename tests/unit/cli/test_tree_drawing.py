@@ -50,7 +50,7 @@ def test_a_running_tree_shows_pids_os_processes_restarts_and_what_is_wrong(capsy
         "    │   │   └── one <n.1.5>",
         "    │   ├── nobody <n.1.5>  no children",
         "    │   └── gone  restarting",
-        "    └── mute <n.2.0> OS process 102  unresponsive",
+        "    └── mute <n.2.0> OS process 102  does not answer",
     ]
 
 
