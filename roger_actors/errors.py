@@ -166,7 +166,7 @@ class StartFailed(ProcessError):
 
 
 class CallbackFailed(ProcessError):
-    """A function that was given to a system request raised; the server is as it was.
+    """A function given to a process that runs raised, or what it gave is refused; nothing has changed.
 
     Data: `callback`, `reason`.
     """

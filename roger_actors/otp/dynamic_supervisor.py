@@ -32,7 +32,13 @@ from roger_actors.otp.serving import ServerProcess, Status
 from roger_actors.otp.supervision import dynamic
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
 from roger_actors.otp.supervision.children import IGNORED, REFUSED, start_one
-from roger_actors.otp.supervision.restart import Strategy, SupervisorFlags, flags_faults
+from roger_actors.otp.supervision.restart import (
+    AUTO_SHUTDOWNS,
+    AutoShutdown,
+    Strategy,
+    SupervisorFlags,
+    flags_faults,
+)
 
 
 class State(dynamic.State):
@@ -69,6 +75,7 @@ class DynamicSupervisor(GenServer[State]):
         max_seconds: float = 5.0,
         max_children: int | None = None,
         extra_arguments: tuple[Any, ...] = (),
+        auto_shutdown: AutoShutdown = "never",
         name: Name | None = None,
     ) -> Pid:
         """Start a supervisor without children, linked to the current process.
@@ -79,13 +86,16 @@ class DynamicSupervisor(GenServer[State]):
             max_seconds: Width of that window in seconds, above 0.
             max_children: How many it may have at once, None for no limit.
             extra_arguments: Put before each child's own arguments, at every start.
+            auto_shutdown: Only `never`: its children cannot be significant.
             name: Registered before anything else.
 
         Raises:
             NameTaken: The name has a holder.
             StartFailed: An option is wrong.
         """
-        flags = SupervisorFlags(strategy=strategy, intensity=max_restarts, period=max_seconds)
+        flags = SupervisorFlags(
+            strategy=strategy, intensity=max_restarts, period=max_seconds, auto_shutdown=auto_shutdown
+        )
         return await super().start_link(flags, max_children, extra_arguments, name=name)
 
     @staticmethod
@@ -201,6 +211,8 @@ class DynamicSupervisor(GenServer[State]):
 def option_faults(flags: SupervisorFlags, max_children: Any, extra_arguments: Any) -> Iterator[Fault]:
     """Give everything that is wrong with the options of a dynamic supervisor, as OTP names it."""
     yield from flags_faults(flags, ("one_for_one",))
+    if flags.auto_shutdown in AUTO_SHUTDOWNS[1:]:
+        yield Fault("invalid_auto_shutdown", flags.auto_shutdown)
     if max_children is not None and (max_children.__class__ is not int or max_children < 0):
         yield Fault("invalid_max_children", max_children)
     if extra_arguments.__class__ not in {tuple, list}:

@@ -27,12 +27,12 @@ from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
-from roger_actors.otp.reason import Fault, Reason, shown
+from roger_actors.otp.reason import ExitProcess, Fault, Reason, of_exception, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Name, Target
 from roger_actors.otp.send_request import refused
 from roger_actors.otp.serving import Status
-from roger_actors.otp.supervision import acting, dynamic, simple_one_for_one
+from roger_actors.otp.supervision import acting, code_change, dynamic, simple_one_for_one
 from roger_actors.otp.supervision.restart import (
     SIMPLE,
     AutoShutdown,
@@ -228,6 +228,29 @@ class Supervisor(GenServer[Either]):
         """
         check_specs(specs, auto_shutdown=auto_shutdown)
 
+    @staticmethod
+    async def change_code(supervisor: Target, children: Children, timeout: float | None = None) -> None:
+        """Give a running supervisor new flags and children, as a new version of its function would.
+
+        Nothing is started, stopped or restarted. A spec with a known id takes the place of the old one and
+        counts from the next exit on, a new one waits for `restart_child` or a group's restart, and children
+        that are not named stay as they are, after the others.
+
+        Args:
+            supervisor: On this host.
+            children: As for `start_link`; a list leaves the flags as they are, a function may return
+                `(flags, list)`, or `Ignore()` to change nothing.
+            timeout: Seconds, None for no limit.
+
+        Raises:
+            CallbackFailed: The function raised, or flags or specs are wrong; `reason` says which. Nothing
+                has changed. A supervisor cannot become, or cease to be, a `simple_one_for_one` one.
+
+        Source:
+            OTP `supervisor`, `code_change`.
+        """
+        await _ask(supervisor, ("change_code", children), timeout)
+
     # ---------------------------------------------------------------- callbacks
 
     async def init(self, children: Children, flags: Any) -> Ok[Any] | Ignore | Stop[Any]:
@@ -251,6 +274,8 @@ class Supervisor(GenServer[Either]):
 
     async def handle_call(self, request: Any, sender: From, state: Either) -> Reply[Either]:
         """Answer the client functions."""
+        if request[0] == "change_code":
+            return Reply(_change_code(state, request[1]), state)
         simple = isinstance(state, simple_one_for_one.State)
         requests = simple_one_for_one.REQUESTS if simple else acting.REQUESTS
         return Reply(await requests[request[0]](state, *request[1:]), state)
@@ -320,6 +345,17 @@ def _wanted(children: Any, flags: Any) -> Any:
     if not isinstance(children, list | tuple):
         return Fault("bad_start_spec", shown(children))
     return flags, [spec_of(child) for child in children]
+
+
+def _change_code(state: Either, children: Any) -> Refusal | None:
+    try:
+        wanted = _wanted(children, state.flags)
+    except (Exception, ExitProcess) as error:  # noqa: BLE001 - the user's function must not bring the supervisor down
+        wanted = of_exception(error)
+    if wanted.__class__ is Ignore:
+        return None
+    wrong = code_change.change(state, *wanted) if wanted.__class__ is tuple else wanted
+    return None if wrong is None else Refusal("CallbackFailed", {"callback": "change_code", "reason": wrong})
 
 
 async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | None) -> Any:

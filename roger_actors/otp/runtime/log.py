@@ -36,6 +36,10 @@ class Log:
         """Log at info level; takes what `logging.Logger.info` takes."""
         self._write(logging.INFO, message, args, options)
 
+    def warning(self, message: str, *args: Any, **options: Any) -> None:
+        """Log at warning level; takes what `logging.Logger.warning` takes."""
+        self._write(logging.WARNING, message, args, options)
+
     def error(self, message: str, *args: Any, **options: Any) -> None:
         """Log at error level; takes what `logging.Logger.error` takes."""
         self._write(logging.ERROR, message, args, options)

@@ -27,6 +27,7 @@ from roger_actors.otp.supervision.children import (
     STARTED,
     Ends,
     Outcome,
+    leave_host,
     start_one,
     stop_one,
 )
@@ -106,6 +107,7 @@ async def begin(name: str, flags: SupervisorFlags, specs: Any) -> Ok[State] | St
         return Stop(Fault("start_spec", wrong))
     state = State(name, flags)
     for spec in specs:
+        report.warn_of_auto_shutdown(name, spec)
         state.children[spec.id] = Child(spec.normalised())
     failed = await start_all(state, list(state.children))
     if failed is None:
@@ -174,6 +176,7 @@ async def _stop(state: State, child: Child, ends: Ends) -> None:
     state.ids.pop(pid, None)
     spec = child.spec
     reason = await stop_one(pid, spec.shutdown, ends)
+    await leave_host(spec, pid)
     if is_shutdown_error(reason, restart=spec.restart, brutal=spec.shutdown == "brutal_kill"):
         report.trouble("shutdown_error", state.name, reason, spec, pid)
 
@@ -238,6 +241,7 @@ async def _start_child(state: State, spec: Any) -> Any:
         if known.is_running:
             return _refuse("ChildAlreadyStarted", spec.id, pid=known.pid)
         return _refuse("ChildAlreadyPresent", spec.id)
+    report.warn_of_auto_shutdown(state.name, spec)
     child = state.children[spec.id] = Child(spec.normalised())
     outcome = await _start(state, child, progress=False)
     if outcome.kind is REFUSED:

@@ -140,6 +140,12 @@ class Ends:
         self._last = mailbox[-1]
 
 
+async def leave_host(spec: ChildSpec, pid: Pid) -> None:
+    """Wait until the host that was made for a child, and that ends with it, is gone."""
+    if spec.host == "own":
+        await current().runtime.ended(pid._replace(serial=0))
+
+
 async def stop_one(pid: Pid, shutdown: ShutdownLimit | None, ends: Ends) -> Reason:
     """Stop a child and wait until it is gone.
 

@@ -20,6 +20,7 @@ from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import Reason, shown
 from roger_actors.otp.runtime import Log
+from roger_actors.otp.supervision.restart import undoes_auto_shutdown
 
 _log = Log("roger_actors.otp.supervisor")
 
@@ -29,6 +30,16 @@ def progress(supervisor: str, pid: Pid, spec: ChildSpec) -> None:
     if _log.is_on(logging.INFO):
         data = _report("progress", supervisor, None, offender(spec, pid))
         _log.info("supervisor %s started %r as %s", supervisor, spec.id, pid, extra={"report": data})
+
+
+def warn_of_auto_shutdown(supervisor: str, spec: ChildSpec) -> None:
+    """Warn of a child that ends itself only to be started again; no report, for nothing has happened yet."""
+    if undoes_auto_shutdown(spec):
+        _log.warning(
+            "supervisor %s: child %r has auto_shutdown and is permanent, so it is started again as soon as "
+            "it has ended itself; make it transient or temporary",
+            supervisor, spec.id,
+        )  # fmt: skip
 
 
 def trouble(kind: str, supervisor: str, reason: Reason, spec: ChildSpec, pid: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from roger_actors.otp.child_spec import ChildSpec
 from roger_actors.otp.reason import KILLED, NORMAL, Fault, Reason, Signal, is_clean, shown
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one"]
@@ -80,6 +81,17 @@ def flags_faults(flags: Any, strategies: Sequence[str] = STRATEGIES) -> Iterator
         yield Fault("invalid_auto_shutdown", flags.auto_shutdown)
     if flags.strategy == SIMPLE and flags.auto_shutdown != "never":
         yield Fault("bad_combination", (SIMPLE, f"auto_shutdown {flags.auto_shutdown}"))
+
+
+def undoes_auto_shutdown(spec: ChildSpec) -> bool:
+    """Return whether a child is a supervisor that may end itself, and permanent: it would be back at once.
+
+    Only what its start says openly is known: not the flags that a children function will return.
+    """
+    given = spec.start.kwargs
+    flags = flags_of(given.get("flags"))
+    auto_shutdown = getattr(flags, "auto_shutdown", given.get("auto_shutdown", "never"))
+    return spec.restart == "permanent" and auto_shutdown != "never"
 
 
 FAULTY_FLAGS: Final = {

@@ -27,14 +27,16 @@ class State(dynamic.State):
     """What the supervisor holds.
 
     Attributes:
+        flags: Strategy and limits.
         spec: The normalised spec of all children.
         module: `module:name` of the function that the spec came from, None if it was given.
     """
 
-    __slots__ = ("module", "spec")
+    __slots__ = ("flags", "module", "spec")
 
     def __init__(self, name: str, flags: SupervisorFlags, spec: ChildSpec) -> None:
         super().__init__(name, flags)
+        self.flags = flags
         self.spec = spec
         self.module: str | None = None
 
