@@ -141,7 +141,10 @@ def app(endpoint, args):
 
 
 def alone(endpoint, args):
-    open_host(endpoint, own_process=False)
+    runtime = open_host(endpoint, own_process=False)
+    end = runtime.on_shutdown
+    # It takes a moment to end, as a host does that has something to put in order.
+    runtime.on_shutdown = lambda reason: runtime.loop.call_later(0.05, end, reason)
 
 
 ROLES = {

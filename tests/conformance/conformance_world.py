@@ -112,11 +112,20 @@ class Player(GenServer):
     either; the pid is sent the `From`), `("return", result)` (returned by the callback as it is),
     `("args",)`, `("do", name, *arguments)` (a function of `process`, which the player calls), `("stop",
     reason, reply)`. Casts: `("exit", reason)`, `("raise", text)`, `("stop", reason)`, `("unlink", pid)`,
-    `("set", value)`, `("answer", sender, value)`, `("do", …)`, `("die", signal)` (the host's OS process).
+    `("set", value)`, `("answer", sender, value)`, `("do", …)`, `("end", pid)` (stop it and wait), `("die",
+    signal)` (the host's OS process).
     """
 
     async def init(
-        self, label="player", home=None, *extra, trap=True, stops_in=None, stop_reason=None, holds=False
+        self,
+        label="player",
+        home=None,
+        *extra,
+        trap=True,
+        stops_in=None,
+        stop_reason=None,
+        holds=False,
+        asks=None,
     ):
         """Begin as the script says.
 
@@ -128,6 +137,7 @@ class Player(GenServer):
             stops_in: Seconds that `terminate` takes; infinity for never.
             stop_reason: What `terminate` exits with instead.
             holds: Whether `terminate` waits until `World.let_go`.
+            asks: The name, on the script's host, of a supervisor that `terminate` asks for its children.
         """
         target = SCRIPT if home is None else (SCRIPT, home)
         match await GenServer.call(target, ("begin", label), timeout=30.0):
@@ -153,6 +163,7 @@ class Player(GenServer):
                 "stops_in": stops_in,
                 "stop_reason": stop_reason,
                 "holds": holds,
+                "asks": asks,
                 "value": None,
             }
         )
@@ -182,6 +193,8 @@ class Player(GenServer):
         match request:
             case ("do", name, *arguments):
                 getattr(process, name)(*arguments)
+            case ("end", pid):
+                return self._end(pid, state)
             case ("answer", sender, value):
                 GenServer.reply(sender, value)
             case ("exit", reason):
@@ -200,6 +213,10 @@ class Player(GenServer):
                 return super().handle_cast(request, state)
         return NoReply(state)
 
+    async def _end(self, pid, state):
+        await GenServer.stop(pid)
+        return NoReply(state)
+
     def handle_info(self, message, state):
         GenServer.cast(state["script"], ("got", state["label"], message))
         return NoReply(state)
@@ -210,6 +227,8 @@ class Player(GenServer):
             await process.sleep(state["stops_in"])
         if state["holds"]:
             await GenServer.call(state["script"], ("hold", state["label"]), timeout=None)
+        if state["asks"] is not None:
+            await Supervisor.which_children((state["asks"], state["script"][1]))
         if state["stop_reason"] is not None:
             raise ExitProcess(state["stop_reason"])
 
