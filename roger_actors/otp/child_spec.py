@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, Union
 
 import attrs
@@ -252,7 +252,7 @@ def faults_of(spec: Any, *, auto_shutdown: str | None = None) -> Iterator[Fault]
 
 def _checks(spec: ChildSpec) -> Iterable[tuple[str, Any, bool]]:
     yield "missing_id", spec.id, spec.id is not None
-    yield "invalid_id", shown(spec.id), isinstance(spec.id, Hashable)
+    yield "invalid_id", shown(spec.id), is_hashable(spec.id)
     start: Any = spec.start
     yield "missing_start", start, start is not None
     yield "invalid_mfa", shown(start), start is None or _is_start(start)
@@ -270,6 +270,15 @@ def _module_checks(modules: Any) -> Iterable[tuple[str, Any, bool]]:
     if named:
         for name in modules:
             yield "invalid_module", shown(name), isinstance(name, str) and name != ""
+
+
+def is_hashable(value: object) -> bool:
+    """Return whether a value can be an id; a tuple is what is in it."""
+    try:
+        hash(value)
+    except Exception:  # noqa: BLE001 - the user's own __hash__ may do anything
+        return False
+    return True
 
 
 def _is_start(value: object) -> bool:

@@ -7,6 +7,7 @@ crosses the wire, and time is real.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import os
@@ -244,6 +245,8 @@ async def played(label, home, *extra, **options):
             raise ValueError(text)
         case ("exit", reason):
             raise ExitProcess(reason)
+        case ("cancel",):
+            raise asyncio.CancelledError
     pid = await Player.start_link(label, home, *extra, **options)
     return (pid, behaviour[1]) if behaviour[0] == "extra" else pid
 
@@ -331,7 +334,8 @@ class World:
     def function_child(self, id_, *extra, **fields):
         """Return the spec of a player that a function starts; plans for `start of …` tell the function.
 
-        Its behaviours: `ok`, `("extra", value)`, `("return", value)`, `("raise", text)`, `("exit", reason)`.
+        Its behaviours: `ok`, `("extra", value)`, `("return", value)`, `("raise", text)`, `("exit", reason)`,
+        `("cancel",)`.
         """
         start = self.start(id_, *extra)
         target = played if self.transport == "memory" else "conformance_world:played"

@@ -154,7 +154,9 @@ async def test_line_042_a_child_whose_name_is_held_by_another_process_is_already
 
 
 @pytest.mark.otp_line(43)
-@pytest.mark.parametrize("how", [("raise", "no child"), ("exit", "no child"), ("exit", SHUTDOWN)])
+@pytest.mark.parametrize(
+    "how", [("raise", "no child"), ("exit", "no child"), ("exit", SHUTDOWN), ("cancel",)]
+)
 async def test_line_043_a_start_function_that_raises_is_a_start_that_fails(world, how):
     sup = await world.supervisor([world.child("other")])
     await world.plan("start of a", how, how)
@@ -166,6 +168,8 @@ async def test_line_043_a_start_function_that_raises_is_a_start_that_fails(world
     if how[0] == "raise":
         assert (reason.kind, reason.message) == ("ValueError", "no child")
         assert "in played" in reason.traceback
+    elif how[0] == "cancel":
+        assert reason.kind == "asyncio.exceptions.CancelledError"
     else:
         assert reason == how[1]
     assert set(await world.pids(sup)) == {"other"}

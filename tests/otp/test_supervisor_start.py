@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from roger_actors.errors import InvalidChildSpec
+from roger_actors.errors import ChildNotFound, InvalidChildSpec
 from roger_actors.otp import ChildSpec, DynamicSupervisor, GenServer, Ok, Start, Supervisor, process
 from roger_actors.testing.puppet import Puppet
 
@@ -104,3 +104,20 @@ def test_a_callable_without_a_name_goes_by_its_class():
             raise NotImplementedError
 
     assert Start(Starter()).path.endswith("Starter")
+
+
+@pytest.mark.parametrize("id_", [[], ("tuple", []), {}])
+async def test_an_id_that_cannot_be_one_is_refused_and_nobodys(id_):
+    spec = ChildSpec(id=id_, start=Start(Puppet))
+    sup = await start([])
+
+    with pytest.raises(InvalidChildSpec) as caught:
+        await Supervisor.start_child(sup, spec)
+    assert caught.value.kind == "invalid_id"
+    for asked in (Supervisor.terminate_child, Supervisor.restart_child, Supervisor.delete_child):
+        with pytest.raises(ChildNotFound):
+            await asked(sup, id_)
+    for asked in (Supervisor.which_child, Supervisor.get_childspec):
+        with pytest.raises(ChildNotFound):
+            await asked(sup, id_)
+    assert process.is_alive(sup)

@@ -12,12 +12,20 @@ from typing import Any, Final
 
 import attrs
 
-from roger_actors.otp.child_spec import RESTARTING, ChildInfo, ChildSpec, error_of, fault_of, first_fault
+from roger_actors.otp.child_spec import (
+    RESTARTING,
+    ChildInfo,
+    ChildSpec,
+    error_of,
+    fault_of,
+    first_fault,
+    is_hashable,
+)
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
-from roger_actors.otp.reason import SHUTDOWN, Fault, Reason, Shutdown
+from roger_actors.otp.reason import SHUTDOWN, Fault, Reason, Shutdown, shown
 from roger_actors.otp.result import NoReply, Ok, Stop
 from roger_actors.otp.runtime import Turn
 from roger_actors.otp.supervision import report
@@ -95,6 +103,10 @@ class State:
         self.ids: dict[Pid, Any] = {}
         self.module: str | None = None
         self.window = RestartWindow(intensity=flags.intensity, period=flags.period)
+
+    def find(self, child_id: Any) -> Child | None:
+        """Return the child with an id, None if there is none; whatever is asked for may be no id at all."""
+        return self.children.get(child_id) if is_hashable(child_id) else None
 
 
 # -------------------------------------------------------------------- starting and stopping
@@ -261,11 +273,11 @@ def start_refused(child: Any, reason: Reason) -> Refusal:
     """Return the refusal for a child that did not start."""
     if reason.__class__ is Fault and reason.kind == "already_started":
         return _refuse("ChildAlreadyStarted", child, pid=reason.detail)
-    return Refusal("StartFailed", {"what": f"child {child!r}", "reason": reason})
+    return Refusal("StartFailed", {"what": f"child {shown(child)}", "reason": reason})
 
 
 async def _terminate_child(state: State, child_id: Any) -> Any:
-    child = state.children.get(child_id)
+    child = state.find(child_id)
     if child is None:
         return _refuse("ChildNotFound", child_id)
     await stop_all(state, [child_id])
@@ -288,7 +300,7 @@ async def _delete_child(state: State, child_id: Any) -> Any:
 
 
 def _unless_stopped(state: State, child_id: Any) -> Refusal | None:
-    child = state.children.get(child_id)
+    child = state.find(child_id)
     if child is None:
         return _refuse("ChildNotFound", child_id)
     if child.pid is RESTARTING:
@@ -301,7 +313,7 @@ async def _which_children(state: State) -> Any:
 
 
 async def _which_child(state: State, child_id: Any) -> Any:
-    child = state.children.get(child_id)
+    child = state.find(child_id)
     return _refuse("ChildNotFound", child_id) if child is None else tuple(child.info(child_id))
 
 
@@ -315,7 +327,7 @@ async def _count_children(state: State) -> Any:
 
 
 async def _get_childspec(state: State, child_id: Any) -> Any:
-    child = state.children.get(child_id)
+    child = state.find(child_id)
     return _refuse("ChildNotFound", child_id) if child is None else child.spec
 
 

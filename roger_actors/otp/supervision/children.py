@@ -6,7 +6,6 @@ child that removed its link cannot hang its supervisor.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -75,9 +74,9 @@ async def start_one(  # noqa: PLR0911 - a table of cases
         return Outcome(REFUSED, reason=error.reason)
     except NameTaken as error:
         return Outcome(REFUSED, reason=Fault("already_started", error.holder))
-    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # noqa: BLE001 - a start function may raise or exit as it likes: that is a failed start
+    except BaseException as error:  # a start function may raise or exit as it likes: that is a failed start
+        if isinstance(error, KeyboardInterrupt) or not current().alive:
+            raise  # Ctrl-C is the loop's; and a supervisor that was killed goes with what it was doing
         return Outcome(REFUSED, reason=of_exception(error))
 
 
