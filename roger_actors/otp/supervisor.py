@@ -96,7 +96,7 @@ class Supervisor(GenServer[Either]):
             Its pid; None when the function returned `Ignore`.
 
         Raises:
-            TypeError: No strategy was given.
+            TypeError: No strategy was given, or both it and flags.
             NameTaken: The name has a holder.
             StartFailed: Flags or specs are wrong, or a child did not start (the others are stopped).
         """
@@ -106,6 +106,8 @@ class Supervisor(GenServer[Either]):
             flags = SupervisorFlags(
                 strategy=strategy, intensity=max_restarts, period=max_seconds, auto_shutdown=auto_shutdown
             )
+        elif strategy is not None:
+            raise TypeError("a supervisor has either flags, as in Erlang, or options, as in Elixir: not both")
         return await super().start_link(children, flags, name=name)
 
     @staticmethod

@@ -58,6 +58,8 @@ async def test_line_002_options_mean_elixirs_defaults_and_want_a_strategy(world)
     assert await world.exit_of(sup) is SHUTDOWN
     with pytest.raises(TypeError, match="strategy"):
         await Supervisor.start_link([])
+    with pytest.raises(TypeError, match="not both"):
+        await Supervisor.start_link([], strategy="one_for_one", flags={})
 
 
 @pytest.mark.otp_line(3)

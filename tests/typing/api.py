@@ -178,6 +178,9 @@ async def supervise() -> None:
     child = ChildSpec(id="counter", start=Start(Counter, 5), restart="transient", shutdown=5.0)
     supervisor = await Supervisor.start_link([child], strategy="one_for_one", max_restarts=3, max_seconds=5.0)
     assert_type(supervisor, Pid)
+    again = Supervisor.child_spec((Counter, 5), id="again", restart="transient")
+    mapped = {"id": "mapped", "start": Start(Counter, 1)}
+    await Supervisor.start_link([Counter, again, mapped], flags={"intensity": 5})
     many = await DynamicSupervisor.start_link(max_children=10)
     print(await DynamicSupervisor.start_child(many, child))
 
