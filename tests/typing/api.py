@@ -22,6 +22,7 @@ from roger_actors import (
     PartitionSupervisor,
     Pid,
     Ref,
+    Registry,
     Reply,
     Request,
     RogerActorsError,
@@ -32,10 +33,12 @@ from roger_actors import (
     TaskExit,
     TaskOk,
     TaskSupervisor,
+    Via,
     load,
     process,
 )
 from roger_actors.errors import DuplicateJob
+from roger_actors.otp import Answer, RequestIds, SupervisorFlags
 
 
 class Resize(Job):
@@ -251,3 +254,55 @@ async def use_partitions() -> None:
     assert_type(PartitionSupervisor.whereis("counters", ("user", 7)), Pid | None)
     assert_type(PartitionSupervisor.partitions("counters"), int)
     assert_type(await PartitionSupervisor.resize("counters", 2), int)
+
+
+class Names:
+    """A registry of a user."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Pid] = {}
+
+    def register_name(self, key: str, pid: Pid) -> bool:
+        return self.known.setdefault(key, pid) == pid
+
+    def unregister_name(self, key: str) -> None:
+        self.known.pop(key, None)
+
+    def whereis_name(self, key: str) -> Pid | None:
+        return self.known.get(key)
+
+    def send(self, key: str, message: object) -> None:
+        process.send(self.known[key], message)
+
+
+def is_in_the_eu(key: object, pid: Pid, value: Any) -> bool:
+    return bool(value["zone"] == "eu")
+
+
+async def use_registries() -> None:
+    await Registry.start_link("unique", name="carts", listeners=["audit"])
+    acme = Registry.via("carts", "acme", {"zone": "eu"})
+    assert_type(acme, Via)
+    pid = await Counter.start_link(1, name=acme)
+    await Counter.start_link(1, name=Via(Names(), "zeta"))
+    Counter.cast(acme, 1)
+    assert_type(await Registry.lookup("carts", "acme"), list[tuple[Pid, Any]])
+    assert_type(await Registry.select("carts", is_in_the_eu), list[tuple[Any, Pid, Any]])
+    assert_type(await Registry.keys(("carts", pid.host), pid), list[Any])
+    assert_type(process.whereis(acme), Pid | None)
+
+
+async def ask_without_waiting(pid: Pid) -> None:
+    request = Counter.send_request(pid, "value", 5.0)
+    assert_type(request, Ref)
+    await Counter.wait_response(request, 1.0)
+    requests = RequestIds()
+    Counter.send_request(pid, "value", label="one", requests=requests)
+    assert_type(await Counter.receive_response(requests, 1.0), Answer | None)
+    await Counter.multi_call([pid.host], "counter", "value", 1.0)
+
+
+async def children_on_demand(specs: list[ChildSpec]) -> None:
+    flags = SupervisorFlags(strategy="simple_one_for_one", intensity=3)
+    supervisor = await Supervisor.start_link(specs, flags=flags)
+    await Supervisor.start_child(supervisor, ["more", 1])
