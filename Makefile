@@ -61,8 +61,9 @@ conformance: setup-dev ## The 224 lines of OTP's supervision, in memory and with
 mutants: setup-dev ## Break the deciding code, one fault at a time: each must turn its line red (ARGS="48 175")
 	@$(PY) -m tests.mutants $(ARGS)
 
-oracle: setup-dev ## Play the recorded scenarios on Erlang's supervisor again, and compare
+oracle: setup-dev ## Play scenarios on Erlang's supervisor and on ours: the recorded, and 500 random for each seed (ARGS="1 2 3")
 	@.ci/with-erlang $(PY) -m tests.oracle check
+	@.ci/with-erlang $(PY) -m tests.oracle random $(ARGS)
 
 live: setup-dev ## Tests with real processes and a private RabbitMQ
 	@.ci/with-rabbitmq $(COVERED) $(JUNIT) --ignore=tests/conformance -m "(live or rabbitmq) and not (fault or long or examples)" $(ARGS)

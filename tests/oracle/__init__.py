@@ -7,5 +7,6 @@ and `trace` makes both comparable. Modules in reading order:
 - `ours`: plays one on our supervisors, in virtual time; `erlang`: on Erlang's (`*.erl`), in its own node;
 - `trace`: one text for what both say;
 - `recorded`: the scenarios that are kept, with Erlang's traces in `recorded/*.json`;
-- `python -m tests.oracle record | check` (with Erlang); `test_recorded.py` (without).
+- `randomly`: trees and steps that hypothesis makes up;
+- `python -m tests.oracle record | check | random` (with Erlang); `test_recorded.py` (without).
 """

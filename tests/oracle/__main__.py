@@ -1,17 +1,20 @@
-"""`python -m tests.oracle record | check`: play scenarios on Erlang.
+"""`python -m tests.oracle record | check | random [SEED …]`: play scenarios on Erlang.
 
-`record` writes the traces of the kept scenarios; `check` records them again and compares with the files.
+`record` writes the traces of the kept scenarios; `check` records them again and compares with the files;
+`random` makes scenarios up, plays them on both sides and compares, 500 for each seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import subprocess
 import sys
 import time
 
 from . import trace
 from .erlang import ErlangNode
+from .randomly import agree
 from .recorded import FOLDER, GROUPS, written
 
 
@@ -21,11 +24,17 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("record", help="write the traces of the kept scenarios")
     commands.add_parser("check", help="record them again and compare with the files")
+    random = commands.add_parser("random", help="play scenarios that hypothesis makes up on both sides")
+    random.add_argument("--examples", type=int, default=500, help="how many for each seed")
+    random.add_argument("seeds", type=int, nargs="*", help="by default three, from the commit's hash")
     given = parser.parse_args()
     with ErlangNode() as erlang:
         if given.command == "record":
             return _record(erlang)
-        return _check(erlang)
+        if given.command == "check":
+            return _check(erlang)
+        seeds = given.seeds or _seeds_of_the_commit()
+        return max([agree(erlang, seed, given.examples) for seed in seeds])
 
 
 def _fresh(erlang: ErlangNode) -> dict[str, str]:
@@ -70,6 +79,14 @@ def _check(erlang: ErlangNode) -> int:
     count = sum(map(len, GROUPS.values()))
     print(f"{count} recorded scenarios are what Erlang does ({time.monotonic() - begun:.1f} s)")
     return 0
+
+
+def _seeds_of_the_commit() -> list[int]:
+    """Return three parts of the hash, as numbers."""
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=FOLDER.parent, capture_output=True, text=True, check=True
+    )
+    return [int(done.stdout[start : start + 8], 16) for start in (0, 8, 16)]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,16 +35,27 @@ class ErlangNode:
             raise ErlangMissing(
                 "no erl or erlc: apt-get install erlang-base, or run this under .ci/with-erlang"
             )
-        self._folder = tempfile.mkdtemp(prefix="roger-oracle-")
-        subprocess.run(["erlc", "-Werror", "-o", self._folder, *map(str, SOURCES)], check=True, timeout=120)
-        self._node = subprocess.Popen(
-            ["erl", "+S", "1:1", "+A", "1", "-noshell", "-pa", self._folder, "-run", "oracle", "main"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=self._folder,
-            env={**os.environ, "HOME": self._folder, "ERL_CRASH_DUMP_SECONDS": "0"},
-        )
         self._unread = b""
+        with ExitStack() as undo:
+            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="roger-oracle-"))
+            subprocess.run(["erlc", "-Werror", "-o", folder, *map(str, SOURCES)], check=True, timeout=120)
+            command = ["erl", "+S", "1:1", "+A", "1", "-noshell", "-pa", folder, "-run", "oracle", "main"]
+            environment = {**os.environ, "HOME": folder, "ERL_CRASH_DUMP_SECONDS": "0"}
+            self._node = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder, env=environment
+            )
+            undo.enter_context(self._node)
+            undo.callback(self._stop)
+            self._undo = undo.pop_all()
+
+    def _stop(self) -> None:
+        """End the machine, which ends with its input."""
+        assert self._node.stdin is not None
+        self._node.stdin.close()
+        try:
+            self._node.wait(10.0)
+        except subprocess.TimeoutExpired:
+            self._node.kill()
 
     def play(self, scenario: Data) -> list[Data]:
         """Play a scenario and return its raw trace.
@@ -72,15 +84,8 @@ class ErlangNode:
         return line
 
     def close(self) -> None:
-        """End the machine, which ends with its input, and remove its directory."""
-        with self._node:
-            assert self._node.stdin is not None
-            self._node.stdin.close()
-            try:
-                self._node.wait(10.0)
-            except subprocess.TimeoutExpired:
-                self._node.kill()
-        shutil.rmtree(self._folder)
+        """End the machine and remove its directory."""
+        self._undo.close()
 
     def __enter__(self) -> Self:
         """Return the node."""

@@ -221,19 +221,19 @@ rests(Pid) ->
     end.
 
 %% Wait for the answers: all will come, unless a start is held.
-await_answers([]) ->
+await_answers(_Count, [_ | _]) ->
+    ok;
+await_answers(Count, []) ->
     case [N || {N, _} <- get(callers), not lists:member(N, get(answered))] of
         [] ->
             ok;
         Open ->
             receive
-                held -> ok;
-                {answer, N, Value} -> answered(N, Value), await_answers([])
+                {held, When} when When > Count -> ok;
+                {answer, N, Value} -> answered(N, Value), await_answers(Count, [])
             after ?LIMIT -> error({not_answered, Open})
             end
-    end;
-await_answers(_Busy) ->
-    ok.
+    end.
 
 %% Take the answers that have been given.
 take_answers() ->
@@ -250,27 +250,22 @@ answered(N, Value) ->
 %% ------------------------------------------------------------------------------------------------ settling
 
 settle() ->
-    #{busy := Before} = gen_server:call(get(collector), snapshot),
-    await_answers(Before),
+    #{count := Before, busy := BusyBefore} = gen_server:call(get(collector), snapshot),
+    await_answers(Before, BusyBefore),
     #{count := Count, alive := Alive, busy := Busy} = gen_server:call(get(collector), snapshot),
-    forget_held(),
-    [answers_at_all(Pid) || Pid <- Alive, not lists:member(Pid, Busy)],
+    lists:all(fun(Pid) -> answers(Count, Pid) end, Alive -- Busy),
     case gen_server:call(get(collector), snapshot) of
         #{count := Count} -> take_answers();
         _ -> settle()
     end.
 
-%% What was held before the snapshot is in the snapshot.
-forget_held() ->
-    receive held -> forget_held() after 0 -> ok end.
-
-%% One round trip, given up when a start is held: then whoever starts something cannot answer.
-answers_at_all(Pid) ->
+%% One round trip; none when a start is held meanwhile: then whoever starts something cannot answer.
+answers(Count, Pid) ->
     Driver = self(),
     Asker = spawn(fun() -> catch gen_server:call(Pid, count_children, infinity), Driver ! {back, self()} end),
     receive
-        {back, Asker} -> ok;
-        held -> ok
+        {back, Asker} -> true;
+        {held, When} when When > Count -> false
     after ?LIMIT -> error(does_not_answer)
     end.
 

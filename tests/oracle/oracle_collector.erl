@@ -29,9 +29,10 @@ handle_call({starting, Label}, {Parent, _} = From, State) ->
     Planned = State#state{open = Open, plans = Plans},
     case How of
         hold ->
-            State#state.driver ! held,
             Held = maps:put(Label, From, State#state.held),
-            {noreply, event([hold, Label, name(Parent, State)], Planned#state{held = Held})};
+            Next = event([hold, Label, name(Parent, State)], Planned#state{held = Held}),
+            State#state.driver ! {held, Next#state.count},
+            {noreply, Next};
         _ ->
             {reply, How, Planned}
     end;

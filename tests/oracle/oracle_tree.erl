@@ -27,12 +27,14 @@ told(Result) -> Result.
 
 start_as(garbage, _, _) -> garbage;
 start_as(raise, _, _) -> raise;
+start_as(extra, Collector, Child) ->
+    case start_as(ok, Collector, Child) of
+        {ok, Pid} -> {ok, Pid, extra};
+        Other -> Other
+    end;
 start_as(fail, _, #{supervisor := _}) -> {error, failed};
 start_as(How, Collector, #{supervisor := Supervisor, label := Label}) ->
     supervisor:start_link(?MODULE, {Collector, Label, How, Supervisor});
-start_as(extra, Collector, Child) ->
-    {ok, Pid} = start_as(ok, Collector, Child),
-    {ok, Pid, extra};
 start_as(How, Collector, Child) ->
     gen_server:start_link(oracle_worker, {Collector, How, maps:get(worker, Child, #{})}, []).
 
@@ -43,6 +45,7 @@ init({Collector, Label, How, Supervisor}) ->
     case How of
         ignore -> ignore;
         init_raises -> error(raised);
+        init_exits -> exit(exited);
         init_returns_garbage -> garbage;
         ok -> {ok, {maps:get(flags, Supervisor), specs(Collector, maps:get(children, Supervisor))}}
     end.

@@ -313,7 +313,9 @@ def failing() -> Iterable[Data]:
     yield scenario(
         "failing: every way for a supervisor's restart to fail",
         top([supervisor("s", [trapping("x")], intensity=0), trapping("a")], intensity=100),
-        plan("s", "fail", "init_raises", "init_returns_garbage"), crash("x"),
+        plan("s", "fail", "init_raises", "init_exits", "init_returns_garbage", "raise", "garbage"),
+        crash("x"),
+        plan("s", "extra"), crash("x"),
         plan("s", "ignore"), crash("x"), restart_child("top", "s"), stop("top"),
     )  # fmt: skip
 

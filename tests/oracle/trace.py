@@ -9,6 +9,7 @@ them away.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,22 +46,26 @@ def _step(
     step: Data, told: Data, parents: dict[str, str], dead: set[str], simple: set[str], *, progress: bool
 ) -> Step:
     ordered: list[list[Any]] = []
-    orphans: list[list[Any]] = []
+    orphans: list[tuple[str, list[Any]]] = []
     for event in told["events"]:
         if event[0] == "report" and event[2] == "progress" and not progress:
             continue
         if event[0] == "start":
             parents[event[1]] = event[2]
-        (orphans if _is_orphan(event, parents, dead) else ordered).append(event)
+        family = _orphan_above(event, parents, dead)
+        if family is None:
+            ordered.append(event)
+        else:
+            orphans.append((family, event))
         if event[0] == "exit":
             dead.add(event[1])
     found: Step = {"do": written(step), "events": [_event(event) for event in _unordered(ordered, simple)]}
     if orphans:
-        found["orphans"] = [_event(event) for event in _by_family(orphans, parents, dead)]
+        # What happens below one of them stays in order.
+        found["orphans"] = [_event(event) for _, event in sorted(orphans, key=operator.itemgetter(0))]
     if told["answers"]:
-        found["answers"] = [
-            f"{answer['n']}: {text(_of_no_order(answer['value']))}" for answer in told["answers"]
-        ]
+        answers = [(answer["n"], _of_no_order(answer["value"])) for answer in told["answers"]]
+        found["answers"] = [f"{number}: {text(value)}" for number, value in answers]
     found["children"] = {name: _children(told["children"][name]) for name in sorted(told["children"])}
     return found
 
@@ -73,24 +78,14 @@ def _subject(event: list[Any]) -> str:
     return event[2] if event[0] in {"start", "fail", "ignore", "hold"} else event[1]
 
 
-def _lineage(name: str, parents: dict[str, str]) -> Iterator[str]:
+def _orphan_above(event: list[Any], parents: dict[str, str], dead: set[str]) -> str | None:
+    """Return the nearest process, from the event's own upwards, whose supervisor is dead; None without."""
+    name = _subject(event)
     while name in parents:
-        yield name
+        if parents[name] in dead:
+            return name
         name = parents[name]
-
-
-def _is_orphan(event: list[Any], parents: dict[str, str], dead: set[str]) -> bool:
-    return any(parents[name] in dead for name in _lineage(_subject(event), parents))
-
-
-def _by_family(orphans: list[list[Any]], parents: dict[str, str], dead: set[str]) -> list[list[Any]]:
-    """Sort by the child of the dead supervisor; what happens below one of them stays in order."""
-
-    def family(event: list[Any]) -> str:
-        """Return the highest orphan above (or at) an event."""
-        return [name for name in _lineage(_subject(event), parents) if parents[name] in dead][-1]
-
-    return sorted(orphans, key=family)
+    return None
 
 
 def _unordered(events: list[list[Any]], simple: set[str]) -> list[list[Any]]:

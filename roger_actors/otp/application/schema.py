@@ -35,8 +35,7 @@ def described(documented: Any) -> dict[str, str]:
     section = re.search(r"^(?:Attributes|Args):\n(?P<body>(?:    .*\n?|\n)+)", text, re.MULTILINE)
     body = section["body"] if section else ""
     entries = re.findall(r"^    (\w+): ((?:.*\n?)(?:^     .*\n?)*)", body, re.MULTILINE)
-    entries += re.findall(r"^- `(\w+)`: (.*\n?(?:^  .*\n?)*)", text, re.MULTILINE)
-    return {name: " ".join(said.split()).rstrip(";") for name, said in entries}
+    return {name: " ".join(said.split()) for name, said in entries}
 
 
 def of_hint(hint: Any, accepts: Accepts) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def application_table() -> dict[str, Any]:
 
 def children_array() -> dict[str, Any]:
     """Return the schema of `[[children]]`; it needs `definitions`."""
-    return {**_CHILDREN, "description": "The processes that it supervises, in starting order."}
+    return {**_CHILDREN, "description": "The processes under the top supervisor, in starting order."}
 
 
 def definitions() -> dict[str, Any]:
@@ -128,30 +127,20 @@ def _server() -> dict[str, Any]:
 
 def _behaviour(name: str, behaviour: Behaviour) -> dict[str, Any]:
     options = _options_schema(behaviour)
-    server: Any = behaviour.server
-    said = described(server.start_link)
-    first: dict[str, Any] = {}
-    if behaviour.first == "function":
-        args = {"type": "array", "description": said["args"]}
-        first = {"function": {**_TARGET, "description": f"module:name. {said['function']}"}, "args": args}
-    elif behaviour.first == "child":
-        first = {"child": {"allOf": [_CHILD], "description": said["child_spec"]}}
-    elif behaviour.first == "children":
-        first = {"children": children_array()}
-    name_of_it = _name()
-    if behaviour.first == "child":
-        name_of_it["name"]["minLength"] = 1
+    nested: dict[str, Any] = {}
+    if behaviour.nested is not None:
+        nested = {behaviour.nested: _CHILDREN if behaviour.nested == "children" else _CHILD}
     first_line = (inspect.getdoc(inspect.getmodule(behaviour.server)) or "").split("\n\n")[0]
     required = [key for key, option in behaviour.options.items() if option.default is inspect.Parameter.empty]
-    required += ["strategy"] if name == "Supervisor" else []
-    required += [behaviour.first] if behaviour.first in {"child", "function"} else []
+    if name == "Supervisor":
+        required.append("strategy")
     properties = {
         "id": _fields()["id"],
         "start": {"const": name},
         **options,
-        **name_of_it,
+        **_name(),
         **_fields(),
-        **first,
+        **nested,
     }
     return schema_table(properties, ("id", "start", *required), description=first_line)
 
@@ -166,7 +155,7 @@ def _arguments() -> dict[str, Any]:
     }
 
 
-def _name() -> dict[str, dict[str, Any]]:
+def _name() -> dict[str, Any]:
     said = "What it is registered as on its host: by default its id; an empty string for nothing."
     return {"name": {"type": "string", "description": said}}
 
@@ -197,7 +186,7 @@ def _accepts_field(name: str) -> Accepts:
 
 def _options_schema(behaviour: Behaviour) -> dict[str, dict[str, Any]]:
     server: Any = behaviour.server
-    said = {**described(server), **described(server.init), **described(server.start_link)}
+    said = {**described(server.init), **described(server.start_link)}
     return {
         key: {
             **of_hint(option.hint, _accepts_option(behaviour, key)),
@@ -212,6 +201,7 @@ def _accepts_option(behaviour: Behaviour, key: str) -> Accepts:
     def accepts(value: Any) -> bool:
         options = {each: option.default for each, option in behaviour.options.items()}
         options.update({"strategy": "one_for_one"} if "strategy" in options else {})
-        return all(wrong.option != key for wrong in behaviour.wrongs({**options, key: value}))
+        faults = behaviour.faults({**options, key: value})
+        return all(behaviour.fields[fault.kind][0] != key for fault in faults)
 
     return accepts
