@@ -9,7 +9,6 @@ import pytest
 from roger_actors.errors import (
     CallbackFailed,
     CallTimeout,
-    ServerExited,
     StartFailed,
 )
 from roger_actors.otp import (
@@ -18,7 +17,6 @@ from roger_actors.otp import (
     NORMAL,
     SHUTDOWN,
     After,
-    Crash,
     Down,
     Exit,
     From,
@@ -128,30 +126,6 @@ async def test_a_request_whose_time_is_over_is_abandoned():
 # ---------------------------------------------------------------- system requests
 
 
-@pytest.mark.otp_line(221)
-async def test_a_suspended_server_loses_nothing():
-    server = await Puppet.start()
-    await GenServer.suspend(server)
-
-    Puppet.cast(server, ("set", 1))
-    request = GenServer.send_request(server, ("state",))
-    await process.sleep(5)
-    assert (await GenServer.get_status(server))["phase"] == "suspended"
-    assert (await GenServer.get_state(server))["value"] is None
-    await GenServer.resume(server)
-
-    assert await process.receive() == Response(request, 1)
-
-
-@pytest.mark.otp_line(221)
-async def test_the_state_can_be_replaced():
-    server = await Plain.start("old")
-
-    assert await GenServer.replace_state(server, lambda state: (*state, "new")) == ("old", "new")
-    assert await GenServer.get_state(server) == ("old", "new")
-
-
-@pytest.mark.otp_line(221)
 async def test_a_change_of_state_that_fails_is_raised_at_the_asker_and_changes_nothing():
     server = await Plain.start("old")
 
@@ -163,7 +137,6 @@ async def test_a_change_of_state_that_fails_is_raised_at_the_asker_and_changes_n
     assert await GenServer.get_state(server) == ("old",)
 
 
-@pytest.mark.otp_line(221)
 async def test_a_suspended_server_keeps_calls_casts_and_messages_in_order(journal):
     class Notes(Plain):
         def handle_call(self, request, sender, state):
@@ -192,7 +165,6 @@ async def test_a_suspended_server_keeps_calls_casts_and_messages_in_order(journa
     assert journal == list(range(31))
 
 
-@pytest.mark.otp_line(221)
 async def test_a_suspended_server_obeys_its_parents_exit_and_a_stop():
     async def parent(pids):
         pids.append(await Puppet.start_link(trap=True))
@@ -213,7 +185,6 @@ async def test_a_suspended_server_obeys_its_parents_exit_and_a_stop():
     assert not process.is_alive(other)
 
 
-@pytest.mark.otp_line(221)
 async def test_many_messages_to_a_suspended_server_cost_each_the_same(node):
     server = await Puppet.start()
     await GenServer.suspend(server)
@@ -237,41 +208,6 @@ class CountedScans(deque):
         return super().__iter__()
 
 
-class Secretive(GenServer):
-    """Hides its password and what it is asked with one."""
-
-    def init(self):
-        return Ok({"password": "hunter2", "user": "bob"})
-
-    def handle_call(self, request, sender, state):
-        raise ValueError(f"no use of {request['password']}")
-
-    def format_status(self, status):
-        status.state = {**status.state, "password": "***"}
-        if isinstance(status.message, dict):
-            status.message = {**status.message, "password": "***"}
-        if isinstance(status.reason, Crash):
-            status.reason = Crash(status.reason.kind, "***")
-        return status
-
-
-@pytest.mark.otp_line(222)
-async def test_format_status_hides_secrets_in_status_and_in_the_log_of_a_crash(caplog):
-    server = await Secretive.start()
-
-    assert (await GenServer.get_status(server))["state"] == {"password": "***", "user": "bob"}
-    assert (await GenServer.get_state(server))["password"] == "hunter2"
-    with pytest.raises(ServerExited):
-        await Secretive.call(server, {"password": "swordfish", "what": "login"})
-
-    assert "'what': 'login'" in caplog.text
-    assert "'user': 'bob'" in caplog.text
-    assert "builtins.ValueError: ***" in caplog.text or "ValueError: ***" in caplog.text
-    assert "hunter2" not in caplog.text
-    assert "swordfish" not in caplog.text
-
-
-@pytest.mark.otp_line(222)
 @pytest.mark.parametrize("returned", [ValueError("secret"), "no status"])
 async def test_a_failing_format_status_is_survived_and_said_and_shows_nothing(caplog, returned):
     class Broken(Plain):

@@ -427,7 +427,6 @@ def test_a_placed_child_goes_with_its_supervisor():
 # ---------------------------------------------------------------- from outside
 
 
-@pytest.mark.otp_line(224)
 def test_the_whole_tree_is_listed_over_hosts():
     with Tree([host_child("app", "app"), ChildSpec(id="p", start=Start(Puppet, name="p"))]) as tree:
         whole = tree.outside.tree()

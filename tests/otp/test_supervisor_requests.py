@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 import pytest
@@ -456,49 +455,3 @@ async def test_under_simple_one_for_one_extra_arguments_are_a_list():
 
     assert caught.value.reason.kind == "badarg"
     assert await Supervisor.which_children(sup) == []
-
-
-# ---------------------------------------------------------------- P
-
-
-@pytest.mark.otp_line(217)
-@pytest.mark.otp_line(218)
-async def test_a_report_names_supervisor_reason_and_offender(caplog):
-    sup = await start([child("a")], name="sup")
-    pid = (await pids(sup))["a"]
-
-    await end(pid, "crash")
-    await pids(sup)
-
-    report = reports(caplog)[0]
-    assert (report["kind"], report["supervisor"], report["reason"]) == ("child_terminated", "sup", "crash")
-    assert report["offender"]["pid"] == pid
-    assert set(report["offender"]) == {"pid", "id", "start", "restart", "significant", "shutdown", "type"}
-
-
-@pytest.mark.otp_line(219)
-async def test_progress_is_told_at_info_for_what_the_supervisor_starts_itself(caplog):
-    caplog.set_level(logging.INFO, logger="roger_actors.otp.supervisor")
-    sup = await start([child("a")])
-    assert [report["kind"] for report in reports(caplog)] == ["progress"]
-
-    await Supervisor.start_child(sup, child("b"))
-    assert len(reports(caplog)) == 1
-    await end((await pids(sup))["a"], "crash")
-    await pids(sup)
-
-    assert [report["kind"] for report in reports(caplog)] == ["progress", "child_terminated", "progress"]
-
-
-@pytest.mark.otp_line(221)
-async def test_supervisors_answer_system_requests_too():
-    sup = await start([child("a")])
-
-    await GenServer.suspend(sup)
-    request = GenServer.send_request(sup, ("count_children",))
-    await process.sleep(1)
-    status = await GenServer.get_status(sup)
-    await GenServer.resume(sup)
-
-    assert (status["phase"], status["class"]) == ("suspended", "Supervisor")
-    assert (await process.receive()).ref == request

@@ -56,7 +56,6 @@ async def told():
     return events
 
 
-@pytest.mark.otp_line(221)
 async def test_what_a_server_receives_answers_sends_and_becomes_is_told_without_secrets():
     sink = process.spawn(process.receive)
     till = await Till.start(sink, name="till")

@@ -5,7 +5,7 @@ One runs in every opened host, registered as `host_agent`, started by the host's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -18,8 +18,16 @@ from roger_actors.otp.hosts.process_info import busiest, host_tree
 from roger_actors.otp.hosts.tracing import LENGTH, trace_here, untrace_here
 from roger_actors.otp.message import Down, From, Refusal
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.process import current, exit, here, monitor, whereis  # noqa: A004 - its OTP name
-from roger_actors.otp.reason import KILL, SHUTDOWN, Fault, shown
+from roger_actors.otp.process import (
+    current,
+    exit,  # noqa: A004 - its OTP name
+    here,
+    monitor,
+    spawn,
+    trap_exit,
+    whereis,
+)
+from roger_actors.otp.reason import KILL, SHUTDOWN, Fault, crash_of, shown
 from roger_actors.otp.result import NoReply, Ok, Reply
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.supervision.children import REFUSED, STARTED, start_one
@@ -46,22 +54,47 @@ class HostAgent(GenServer[ChildSpec | None]):
         """Hold what to start for a child that wants a host of its own; only the root host can."""
         return Ok(own_host)
 
-    async def handle_call(
+    def handle_call(
         self, request: Any, sender: From, state: ChildSpec | None
-    ) -> Reply[ChildSpec | None]:
-        """Answer a request; what goes wrong is the asker's to know."""
+    ) -> Reply[ChildSpec | None] | NoReply[ChildSpec | None]:
+        """Answer a request; what goes wrong is the asker's to know.
+
+        A start may take its time, so it has a process of its own: the agent goes on answering.
+        """
+        if request[0] in {"start_child", "start_host"}:
+            spawn(_start, sender, request, state)
+            return NoReply(state)
         try:
-            if request[0] == "start_host":
-                return Reply(await _start_host(state), state)
-            return Reply(await _CALLS[request[0]](*request[1:]), state)
+            return Reply(_LOOKS[request[0]](*request[1:]), state)
         except RogerActorsError as error:
             return Reply(Refusal(type(error).__name__, error.data), state)
+
+    def handle_cast(self, pid: Pid, state: ChildSpec | None) -> NoReply[ChildSpec | None]:
+        """This host was made for one child: watch it."""
+        monitor(pid)
+        return NoReply(state)
 
     def handle_info(self, message: Any, state: ChildSpec | None) -> NoReply[ChildSpec | None]:
         """The only child of a host made for it has ended: end the host."""
         if message.__class__ is Down:
             current().runtime.on_shutdown(SHUTDOWN)
         return NoReply(state)
+
+
+async def _start(sender: From, request: Any, own_host: ChildSpec | None) -> None:
+    """Start something for a supervisor on another host, in a process of its own, and answer."""
+    trap_exit()
+    answer: Any
+    try:
+        if request[0] == "start_host":
+            answer = await _start_host(own_host)
+        else:
+            answer = await _start_child(*request[1:])
+    except RogerActorsError as error:
+        answer = Refusal(type(error).__name__, error.data)
+    except Exception as error:  # noqa: BLE001 - the supervisor waits without a limit: it must be told
+        answer = Refusal(StartFailed.__name__, {"what": request[0], "reason": crash_of(error)})
+    GenServer.reply(sender, answer)
 
 
 async def _start_child(
@@ -76,22 +109,22 @@ async def _start_child(
         kwargs: Its keyword arguments.
         only: Whether this host was made for it and ends with it.
     """
-    agent = current()
+    starter = current()
     outcome = await start_one(ChildSpec(id=path, start=Start(path, *args, **kwargs)))
     if outcome.kind is REFUSED:
         raise StartFailed(what=path, reason=outcome.reason)
     if outcome.kind is not STARTED or outcome.pid is None:
         return None
-    runtime = agent.runtime
+    runtime = starter.runtime
     if runtime.remote.portable(supervisor.host, outcome.extra) is not outcome.extra:
         exit(outcome.pid, KILL)
         raise StartFailed(what=path, reason=Fault("unportable_extra", shown(outcome.extra)))
     child = runtime.local(outcome.pid)
     child.parent = supervisor
     runtime.link(child, supervisor)
-    runtime.unlink(agent, outcome.pid)
+    runtime.unlink(starter, outcome.pid)
     if only:
-        monitor(outcome.pid)
+        GenServer.cast(AGENT, outcome.pid)
     return outcome.pid, outcome.extra
 
 
@@ -103,30 +136,17 @@ async def _start_host(spec: ChildSpec | None) -> Pid:
     return pid
 
 
-async def _tree() -> dict[str, Any]:
-    return host_tree(current().runtime)
-
-
-async def _busiest(limit: int, order: str) -> dict[str, Any]:
-    return busiest(current().runtime, limit, order)
-
-
-async def _whereis(name: str) -> Pid | None:
-    return whereis(name)
-
-
-async def _trace(target: int | str, on: bool, to: Pid | None, length: int) -> Pid:
+def _trace(target: int | str, on: bool, to: Pid | None, length: int) -> Pid:
     runtime = current().runtime
     whom = target if isinstance(target, str) else Pid(runtime.node, runtime.host, target)
     return trace_here(runtime, whom, to, length) if on else untrace_here(runtime, whom)
 
 
-_CALLS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
-    "start_child": _start_child,
-    "tree": _tree,
-    "busiest": _busiest,
+_LOOKS: Final[dict[str, Callable[..., Any]]] = {
+    "tree": lambda: host_tree(current().runtime),
+    "busiest": lambda limit, order: busiest(current().runtime, limit, order),
+    "whereis": whereis,
     "trace": _trace,
-    "whereis": _whereis,
 }
 
 

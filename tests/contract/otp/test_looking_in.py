@@ -117,7 +117,6 @@ def test_nobody_cannot_be_looked_at(hosts):
 
 
 @real
-@pytest.mark.otp_line(224)
 @pytest.mark.parametrize(
     ("how", "function"),
     [
