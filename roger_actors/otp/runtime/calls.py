@@ -10,7 +10,7 @@ from roger_actors.errors import CallingSelf, CallTimeout, NoProcess, ServerExite
 from roger_actors.otp.message import CallRequest, Down, From, Response, SystemRequest
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import NOPROC, Reason
-from roger_actors.otp.runtime.records import CURRENT, Pending, Process, Target
+from roger_actors.otp.runtime.records import CURRENT, Address, Pending, Process, Target
 from roger_actors.otp.runtime.signals import Signals
 from roger_actors.otp.via import Via
 
@@ -57,9 +57,10 @@ class Calls(Signals):
         )
         if target.__class__ is Pid:
             here, process = target[1] == self.host, self.processes.get(target[2])
+        elif target.__class__ is str:
+            here, process = True, self.names.get(target)
         else:
-            target = pending.name = target.pid() if isinstance(target, Via) else target
-            here, process = self.is_here(target), self.find(target)
+            target, here, process = self._found(pending, target)
         if here:
             if process is None:
                 raise NoProcess(process=target)
@@ -76,15 +77,23 @@ class Calls(Signals):
         self.calls[number] = pending
         if timeout is not None:
             pending.timer = self.timers.start(timeout, self._expire, (pending, timeout))
-        if future is None and caller is not None:
-            self._answer_by_message(caller, pending)
-        return pending
+        return pending if future is not None else self._answered_by_message(pending)
 
-    def _answer_by_message(self, caller: Process, pending: Pending) -> None:
-        if caller.watches is None:
-            caller.watches = {}
-        caller.watches[pending.number] = pending.name, pending.name
-        pending.inbox = None
+    def _found(self, pending: Pending, target: Target) -> tuple[Address, bool, Process | None]:
+        """Look up what is neither a pid nor a name of this host."""
+        if isinstance(target, Via):
+            target = pending.name = target.pid()
+        return target, self.is_here(target), self.find(target)
+
+    def _answered_by_message(self, pending: Pending) -> Pending:
+        """Let the process that asked, if it is one, get what comes of it as a message."""
+        caller = pending.process
+        if caller is not None:
+            if caller.watches is None:
+                caller.watches = {}
+            caller.watches[pending.number] = pending.name, pending.name
+            pending.inbox = None
+        return pending
 
     async def call(
         self, target: Target, request: Any, timeout: float | None, operation: str | None = None
