@@ -61,20 +61,22 @@ async def test_line_082_with_intensity_zero_the_first_crash_ends_the_supervisor(
 
 @pytest.mark.otp_line(83)
 @pytest.mark.parametrize(
-    ("moments", "ends"),
+    ("limit", "moments", "ends"),
     [
-        ([0.9, 2.99], True),  # two whole seconds apart: within the period of two
-        ([0.9, 3.0], False),  # three
-        ([0.0, 2.0], True),
-        ([1.9, 2.1], True),  # no bucket ends in between
-        ([0.0, 3.0, 6.0, 9.0], False),
-        ([0.0, 3.0, 6.0, 8.99], True),  # and no success in between forgives
+        (1, [0.9, 2.99], True),  # two whole seconds apart: within the period of two
+        (1, [0.9, 3.0], False),  # three
+        (1, [0.0, 2.0], True),
+        (1, [1.9, 2.1], True),  # no bucket ends in between
+        (1, [0.0, 3.0, 6.0, 9.0], False),
+        (1, [0.0, 3.0, 6.0, 8.99], True),  # and no success in between forgives
+        (2, [0.0, 2.0, 3.0, 4.0], True),  # only the first has slid out
+        (2, [0.0, 2.0, 3.0, 5.0], False),
     ],
 )
-async def test_line_083_the_window_slides_and_counts_whole_seconds_inclusively(world, moments, ends):
+async def test_line_083_the_window_slides_and_counts_whole_seconds_inclusively(world, limit, moments, ends):
     clock = world.stop_clock()
     begun = clock.now
-    sup = await world.supervisor([world.child("a")], max_restarts=1, max_seconds=2)
+    sup = await world.supervisor([world.child("a")], max_restarts=limit, max_seconds=2)
 
     for moment in moments:
         clock.now = begun + moment

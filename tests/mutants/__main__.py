@@ -75,22 +75,64 @@ def verdict(fault):
     """Return what became of a fault: `caught`, or what is wrong by transport."""
     with tempfile.TemporaryDirectory(prefix="roger-mutant-", dir="/tmp") as name:
         folder = Path(name)
+        if not files_of(fault.line):
+            return "INVALID: the line has no test"
         try:
             seed(fault, folder)
         except (ValueError, SyntaxError) as error:
             return f"INVALID: {error}"
-        found = {transport: run(fault, folder, transport) for transport in TRANSPORTS}
+        found = verdicts(fault, folder)
     if all(result == "red" for result in found.values()):
         return "caught"
     return ", ".join(f"{transport}: {result}" for transport, result in found.items() if result != "red")
 
 
-def run(fault, folder, transport):
-    """Run the line's test on one transport: `red`, `SURVIVED`, or `INVALID` and why."""
-    report = folder / f"{transport}.xml"
+def files_of(line):
+    """Return the files with the line's test: pytest need not collect the others."""
+    tests = sorted((ROOT / "tests/conformance").glob("test_*.py"))
+    return [str(path.relative_to(ROOT)) for path in tests if f"def test_line_{line:03}_" in path.read_text()]
+
+
+def verdicts(fault, folder):
+    """Return `red`, `SURVIVED`, or `INVALID` and why, by transport.
+
+    One run tries both; only where that hangs, each gets a run of its own.
+    """
+    found = judge(fault, folder, TRANSPORTS)
+    return found or {transport: judge(fault, folder, [transport])[transport] for transport in TRANSPORTS}
+
+
+def judge(fault, folder, transports):
+    """Run the line's test; return its verdicts by transport, empty if a run for several hung."""
+    ended, output, report = run(fault, folder, transports)
+    if ended is None:
+        return {} if len(transports) > 1 else dict.fromkeys(transports, "red")
+    if ended not in {0, 1} or not report.exists():
+        return dict.fromkeys(transports, f"INVALID: pytest ended with {ended}\n{output[-1500:]}")
+    cases = list(ET.parse(report).getroot().iter("testcase"))
+    return {
+        transport: _verdict([case for case in cases if f"[{transport}" in case.get("name")])
+        for transport in transports
+    }
+
+
+def _verdict(cases):
+    if any(case.find("failure") is not None for case in cases):
+        return "red"
+    broken = [error.text for case in cases for error in case.findall("error")]
+    if broken or not cases:
+        return f"INVALID: {(broken or ['no test ran'])[0][-1500:]}"
+    return "SURVIVED"
+
+
+def run(fault, folder, transports):
+    """Run the line's test on transports; return exit status (None if it hung), output, report."""
+    report = folder / "report.xml"
+    report.unlink(missing_ok=True)
     command = [
-        *(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
-        *("tests/conformance", "-k", f"test_line_{fault.line:03} and {transport}", f"--junitxml={report}"),
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
+        *(*files_of(fault.line), "-k", f"test_line_{fault.line:03} and ({' or '.join(transports)})"),
+        *(f"--junitxml={report}", f"--timeout={HANGS_AFTER / 2}"),
     ]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     environment["CONFORMANCE_LIMIT"] = "10"
@@ -103,13 +145,9 @@ def run(fault, folder, transport):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            return "red"
-    if process.returncode == 0:
-        return "SURVIVED"
-    if process.returncode != 1 or not report.exists():
-        return f"INVALID: pytest ended with {process.returncode}\n{output[-1500:]}"
-    cases = ET.parse(report).getroot().iter("testcase")
-    return "red" if any(case.find("failure") is not None for case in cases) else f"INVALID: {output[-1500:]}"
+            return None, "", report
+    hung = "+++ Timeout +++" in output or not report.exists()
+    return None if hung and process.returncode == 1 else process.returncode, output, report
 
 
 def main(lines):
