@@ -12,18 +12,22 @@ from roger_actors.otp import (
     KILL,
     KILLED,
     SHUTDOWN,
+    Agent,
     Application,
     ChildSpec,
     DynamicSupervisor,
     GenServer,
     Ignore,
     Ok,
+    PartitionSupervisor,
     Pid,
     Registry,
     Reply,
     Start,
     Supervisor,
     SupervisorFlags,
+    Task,
+    TaskSupervisor,
     open_host,
     process,
 )
@@ -31,6 +35,7 @@ from roger_actors.otp.hosts.host_agent import host_tree
 from roger_actors.testing.local_node import LocalNode
 from roger_actors.transport import Role
 
+IDS = ["names", "tenants", "parts", "prices", "tasks", "orders", "sessions"]
 FILE = """
 [application]
 name = "shop"
@@ -72,6 +77,33 @@ start = "a_test_shop:start_till"
 args = { tenant = "beta" }
 
 [[children]]
+id = "parts"
+start = "PartitionSupervisor"
+partitions = 3
+child = { id = "part", start = "a_test_shop:Till", args = ["part"] }
+
+[[children]]
+id = "prices"
+start = "Agent"
+function = "a_test_shop:first_prices"
+args = [{ shoes = 5 }]
+
+[[children]]
+id = "tasks"
+start = "TaskSupervisor"
+
+[[children]]
+id = "orders"
+start = "Supervisor"
+strategy = "simple_one_for_one"
+
+[[children.children]]
+id = "order"
+start = "a_test_shop:Till"
+args = ["acme"]
+restart = "temporary"
+
+[[children]]
 id = "sessions"
 start = "DynamicSupervisor"
 max_children = 2
@@ -87,6 +119,10 @@ class Till(GenServer[int]):
 
     def handle_call(self, request, sender, cash):
         return Reply((self.currency, cash), cash)
+
+
+def first_prices(prices):
+    return dict(prices)
 
 
 async def start_till(tenant):
@@ -121,6 +157,26 @@ def in_code() -> Application:
                 restart="transient",
             ),
             ChildSpec(
+                id="parts",
+                start=Start(
+                    PartitionSupervisor,
+                    ChildSpec(id="part", start=Start(Till, "part")),
+                    partitions=3,
+                    name="parts",
+                ),
+            ),
+            ChildSpec(id="prices", start=Start(Agent, first_prices, {"shoes": 5}, name="prices")),
+            ChildSpec(id="tasks", start=Start(TaskSupervisor, name="tasks")),
+            ChildSpec(
+                id="orders",
+                start=Start(
+                    Supervisor,
+                    [ChildSpec(id="order", start=Start(Till, "acme"), restart="temporary")],
+                    strategy="simple_one_for_one",
+                    name="orders",
+                ),
+            ),
+            ChildSpec(
                 id="sessions",
                 start=Start(DynamicSupervisor, max_children=2, extra_arguments=["eu"], name=None),
             ),
@@ -131,8 +187,8 @@ def in_code() -> Application:
 @pytest.fixture(autouse=True)
 def _shop(monkeypatch):
     module = types.ModuleType("a_test_shop")
-    module.Till, module.start_till = Till, start_till
-    Till.__module__ = start_till.__module__ = "a_test_shop"
+    module.Till, module.start_till, module.first_prices = Till, start_till, first_prices
+    Till.__module__ = start_till.__module__ = first_prices.__module__ = "a_test_shop"
     monkeypatch.setitem(sys.modules, "a_test_shop", module)
 
 
@@ -177,7 +233,7 @@ async def test_the_trees_from_code_and_from_a_file_are_the_same(from_file):
 
     assert shapes[0] == shapes[1]
     ids = [child[0] for child in shapes[0][0][-1]]
-    assert ids == ["names", "tenants", "sessions"]
+    assert ids == IDS
 
 
 async def test_code_that_a_file_can_say_makes_the_file(from_file):
@@ -190,6 +246,17 @@ async def test_code_that_a_file_can_say_makes_the_file(from_file):
     other = await shape(top)
     await Application.stop("shop")
     assert other == await shape(await from_file.start())
+
+
+async def test_what_a_file_starts_by_a_short_name_works_as_that(from_file):
+    top = await from_file.start()
+
+    assert [child.id for child in await Supervisor.which_children("parts")] == [2, 1, 0]
+    assert await Agent.get("prices", lambda prices: prices["shoes"]) == 5
+    assert await Task.await_(await TaskSupervisor.async_("tasks", sum, [1, 2])) == 3
+    order = await Supervisor.start_child("orders", [7])
+    assert await Till.call(order, "cash") == ("EUR", 7)
+    assert (await Supervisor.count_children(top)).active == 7
 
 
 async def test_a_child_reads_the_environment_while_it_starts(from_file):
@@ -323,5 +390,13 @@ def test_a_host_runs_an_application_as_its_tree_and_knows_its_environment(tmp_pa
         host = node.start_host("app")
         tree = host_tree(node.runtime(host))["tree"]
 
-        assert [child["id"] for child in tree["children"]] == ["names", "tenants", "sessions"]
+        assert [child["id"] for child in tree["children"]] == [
+            "names",
+            "tenants",
+            "parts",
+            "prices",
+            "tasks",
+            "orders",
+            "sessions",
+        ]
         assert node.runtime(host).environments["shop"]["currency"] == "EUR"

@@ -49,20 +49,27 @@ def resolved(spec: ChildSpec, path: str, *, many: bool = False) -> ChildSpec:
             for each, place in zip(nested, nested_paths(spec, path), strict=True)
         ]
         args[0] = inside if isinstance(args[0], list) else inside[0]
+    elif _takes_function(spec):
+        args[0] = imported(args[0], f"{path}.function")
     return attrs.evolve(spec, start=Start(target, *args, **kwargs))
+
+
+def _takes_function(spec: ChildSpec) -> bool:
+    known = behaviour_of_child(spec)
+    return known is not None and known[1].first == "function"
 
 
 def starts_many(spec: ChildSpec) -> bool:
     """Return whether a supervisor starts many processes from its one child spec."""
     known = behaviour_of_child(spec)
-    one = known is not None and known[1].nested == "child"
+    one = known is not None and known[1].first == "child"
     return one or getattr(spec.start, "kwargs", {}).get("strategy") == SIMPLE
 
 
 def nested_paths(spec: ChildSpec, path: str) -> list[str]:
     """Return where each of the specs below a child stands."""
     known = behaviour_of_child(spec)
-    key = "children" if known is None else known[1].nested
+    key = "children" if known is None else known[1].first
     if key == "child":
         return [f"{path}.child"]
     return [f"{path}.children[{index}]" for index, _ in enumerate(nested_specs(spec))]
@@ -115,6 +122,8 @@ def _trial(spec: ChildSpec, path: str) -> Iterator[ConfigError]:
     else:
         if behaviour_of(target) is None:
             yield from trial_of_start(target, spec.start, path)
+        elif _takes_function(spec):
+            yield from trial_of_function(Start(*spec.start.args), f"{path}.function")
     for below, place in zip(nested_specs(spec), nested_paths(spec, path), strict=True):
         yield from _trial(below, place)
 
@@ -139,6 +148,19 @@ def trial_of_start(target: Any, start: Start, path: str) -> Iterator[ConfigError
             yield ConfigError(key=f"{path}.start", value=shown, expected=expected, kind="undef")
         except ValueError:
             return  # a function of C without a signature
+
+
+def trial_of_function(call: Start, key: str) -> Iterator[ConfigError]:
+    """Give what is wrong with a function that is called when a server starts."""
+    try:
+        function = imported(call.target, key)
+        inspect.signature(function).bind(*call.args)
+    except ConfigError as problem:
+        yield problem
+    except TypeError as error:
+        yield ConfigError(
+            key=key, value=call.path, expected=f"a function of its args ({error})", kind="undef"
+        )
 
 
 def _takers(target: Any, link: Any) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:

@@ -127,20 +127,25 @@ def _server() -> dict[str, Any]:
 
 def _behaviour(name: str, behaviour: Behaviour) -> dict[str, Any]:
     options = _options_schema(behaviour)
-    nested: dict[str, Any] = {}
-    if behaviour.nested is not None:
-        nested = {behaviour.nested: _CHILDREN if behaviour.nested == "children" else _CHILD}
+    first: dict[str, Any] = {}
+    if behaviour.first == "function":
+        first = {"function": _TARGET, "args": {"type": "array", "description": described(Start)["args"]}}
+    elif behaviour.first is not None:
+        first = {behaviour.first: _CHILDREN if behaviour.first == "children" else _CHILD}
+    name_of_it = _name()
+    if behaviour.first == "child":
+        name_of_it["name"]["minLength"] = 1
     first_line = (inspect.getdoc(inspect.getmodule(behaviour.server)) or "").split("\n\n")[0]
     required = [key for key, option in behaviour.options.items() if option.default is inspect.Parameter.empty]
-    if name == "Supervisor":
-        required.append("strategy")
+    required += ["strategy"] if name == "Supervisor" else []
+    required += [behaviour.first] if behaviour.first in {"child", "function"} else []
     properties = {
         "id": _fields()["id"],
         "start": {"const": name},
         **options,
-        **_name(),
+        **name_of_it,
         **_fields(),
-        **nested,
+        **first,
     }
     return schema_table(properties, ("id", "start", *required), description=first_line)
 
@@ -155,7 +160,7 @@ def _arguments() -> dict[str, Any]:
     }
 
 
-def _name() -> dict[str, Any]:
+def _name() -> dict[str, dict[str, Any]]:
     said = "What it is registered as on its host: by default its id; an empty string for nothing."
     return {"name": {"type": "string", "description": said}}
 
@@ -201,7 +206,6 @@ def _accepts_option(behaviour: Behaviour, key: str) -> Accepts:
     def accepts(value: Any) -> bool:
         options = {each: option.default for each, option in behaviour.options.items()}
         options.update({"strategy": "one_for_one"} if "strategy" in options else {})
-        faults = behaviour.faults({**options, key: value})
-        return all(behaviour.fields[fault.kind][0] != key for fault in faults)
+        return all(wrong.option != key for wrong in behaviour.wrongs({**options, key: value}))
 
     return accepts

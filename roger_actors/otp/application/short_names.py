@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
 
-from roger_actors.otp.behaviours import TaskSupervisor
+from roger_actors.otp.behaviours import Agent, PartitionSupervisor, TaskSupervisor
+from roger_actors.otp.behaviours.partition_supervisor import option_problems
 from roger_actors.otp.child_spec import ChildSpec, spec_of
 from roger_actors.otp.dynamic_supervisor import DynamicSupervisor, option_faults
 from roger_actors.otp.gen_server import GenServer
@@ -44,24 +45,36 @@ class Option:
         return words_of(self.hint)
 
 
+class Wrong(NamedTuple):
+    """What is wrong with an option.
+
+    Attributes:
+        option: Its name.
+        expected: What would have been right, in words.
+        kind: What OTP calls such a fault.
+    """
+
+    option: str
+    expected: str
+    kind: str
+
+
 @attrs.frozen
 class Behaviour:
     """A server of ours that a file may start by its name.
 
     Attributes:
         server: Its class.
-        options: What its start takes besides children and name, by name.
-        faults: Gives everything that is wrong with options, as the code does.
-        fields: For each kind of fault, the option that is wrong, and what is expected of it.
-        nested: The key under which a file puts what it supervises: `children` for a list, `child` for one
-            from which many are started; None if it starts without any.
+        options: What its start takes by keyword, besides its name.
+        wrongs: Gives everything that is wrong with options, as the code does.
+        first: The key under which a file puts what the start takes first: `children` for a list of specs,
+            `child` for one from which many are started, `function` for a function, with `args`.
     """
 
     server: type[GenServer[Any]]
     options: Mapping[str, Option]
-    faults: Callable[[Mapping[str, Any]], Iterator[Fault]]
-    fields: Mapping[str, tuple[str, str]]
-    nested: Literal["children", "child"] | None = None
+    wrongs: Callable[[Mapping[str, Any]], Iterator[Wrong]]
+    first: Literal["children", "child", "function"] | None = None
 
 
 def words_of(hint: Any) -> tuple[str, ...]:
@@ -102,57 +115,67 @@ def _options(server: type[GenServer[Any]], *nested: str) -> dict[str, Option]:
     }
 
 
-def _of_supervisor(options: Mapping[str, Any]) -> Iterator[Fault]:
-    return flags_faults(flags_of(options))
+def named(faults: Iterable[Fault], fields: Mapping[str, tuple[str, str]]) -> Iterator[Wrong]:
+    """Give, for each fault, the option that is wrong."""
+    return (Wrong(*fields[fault.kind], fault.kind) for fault in faults)
 
 
-def _of_dynamic_supervisor(options: Mapping[str, Any]) -> Iterator[Fault]:
-    return option_faults(flags_of(options), options["max_children"], options.get("extra_arguments", ()))
+def _of_supervisor(options: Mapping[str, Any]) -> Iterator[Wrong]:
+    return named(flags_faults(flags_of(options)), FAULTY_FLAGS)
 
 
-def _by_type(options: Mapping[str, Option]) -> Callable[[Mapping[str, Any]], Iterator[Fault]]:
-    """Return the faults of options whose types say all about them."""
-
-    def faults(given: Mapping[str, Any]) -> Iterator[Fault]:
-        for name, value in given.items():
-            try:
-                msgspec.convert(value, options[name].hint)
-            except msgspec.ValidationError:
-                yield Fault(f"invalid_{name}", value)
-
-    return faults
-
-
-def _typed(server: type[GenServer[Any]]) -> Behaviour:
-    options = _options(server)
-    fields = {
-        f"invalid_{name}": (name, " or ".join(map(repr, option.words)) or str(option.hint))
-        for name, option in options.items()
-    }
-    return Behaviour(server, options, _by_type(options), fields)
-
-
-FAULTY_DYNAMIC: Final = {
+_FAULTY_DYNAMIC: Final = {
     **FAULTY_FLAGS,
     "invalid_strategy": ("strategy", "'one_for_one'"),
     "invalid_max_children": ("max_children", "a whole number, 0 or more"),
     "invalid_extra_arguments": ("extra_arguments", "an array"),
 }
 
+
+def _of_dynamic(options: Mapping[str, Any]) -> Iterator[Wrong]:
+    extra = options.get("extra_arguments", ())
+    return named(option_faults(flags_of(options), options["max_children"], extra), _FAULTY_DYNAMIC)
+
+
+def _of_partitions(options: Mapping[str, Any]) -> Iterator[Wrong]:
+    strategy, auto_shutdown = options["strategy"], options["auto_shutdown"]
+    own = list(option_problems("its id", options["partitions"], strategy, auto_shutdown))
+    told = {problem.key for problem in own}
+    yield from (Wrong(each.key, each.expected, f"invalid_{each.key}") for each in own)
+    yield from (wrong for wrong in _of_supervisor(options) if wrong.option not in told)
+
+
+def _none(_: Mapping[str, Any]) -> Iterator[Wrong]:
+    return iter(())
+
+
+def _typed(server: type[GenServer[Any]]) -> Behaviour:
+    """Return a behaviour whose options' types say all about them."""
+    options = _options(server)
+
+    def wrongs(given: Mapping[str, Any]) -> Iterator[Wrong]:
+        for name, value in given.items():
+            try:
+                msgspec.convert(value, options[name].hint)
+            except msgspec.ValidationError:
+                expected = " or ".join(map(repr, options[name].words)) or str(options[name].hint)
+                yield Wrong(name, expected, f"invalid_{name}")
+
+    return Behaviour(server, options, wrongs)
+
+
 BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
-    "Supervisor": Behaviour(
-        Supervisor, _options(Supervisor, "children"), _of_supervisor, FAULTY_FLAGS, "children"
+    "Supervisor": Behaviour(Supervisor, _options(Supervisor, "children"), _of_supervisor, "children"),
+    "DynamicSupervisor": Behaviour(DynamicSupervisor, _options(DynamicSupervisor), _of_dynamic),
+    "PartitionSupervisor": Behaviour(
+        PartitionSupervisor,
+        _options(PartitionSupervisor, "child_spec", "with_arguments"),
+        _of_partitions,
+        "child",
     ),
-    "DynamicSupervisor": Behaviour(
-        DynamicSupervisor,
-        _options(DynamicSupervisor),
-        _of_dynamic_supervisor,
-        FAULTY_DYNAMIC,
-    ),
-    "TaskSupervisor": Behaviour(
-        TaskSupervisor, _options(TaskSupervisor), _of_dynamic_supervisor, FAULTY_DYNAMIC
-    ),
+    "TaskSupervisor": Behaviour(TaskSupervisor, _options(TaskSupervisor), _of_dynamic),
     "Registry": _typed(Registry),
+    "Agent": Behaviour(Agent, {}, _none, "function"),
 }
 """By the name that a file starts it under."""
 

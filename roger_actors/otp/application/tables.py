@@ -17,12 +17,14 @@ from roger_actors.otp.application.importing import name_clashes
 from roger_actors.otp.application.short_names import (
     BEHAVIOURS,
     Behaviour,
+    Wrong,
     behaviour_of,
     flags_of,
+    named,
     nested_specs,
     words_of,
 )
-from roger_actors.otp.child_spec import FAULTY_FIELDS, HOSTS, ChildSpec, Start, list_faults
+from roger_actors.otp.child_spec import FAULTY_FIELDS, HOSTS, PATH, ChildSpec, Start, list_faults
 from roger_actors.otp.reason import Fault
 from roger_actors.otp.supervision.restart import (
     FAULTY_FLAGS,
@@ -32,7 +34,7 @@ from roger_actors.otp.supervision.restart import (
     flags_faults,
 )
 from roger_actors.otp.supervision.simple_one_for_one import number_fault
-from roger_actors.settings import Check, Phrase, Section, Spot, anything, expanding, meaning, text
+from roger_actors.settings import Check, Phrase, Section, Spot, anything, array, expanding, meaning, text
 
 NOTHING: Final = Phrase("nothing")
 CHILD_FIELDS: Final = tuple(field.name for field in attrs.fields(ChildSpec) if field.name != "start")
@@ -132,7 +134,7 @@ def read_options(
     words = ", ".join(map(repr, strategies[:-1]))
     expected = f"{words} or {strategies[-1]!r}" if words else repr(strategies[-1])
     fields = {**FAULTY_FLAGS, "invalid_strategy": ("strategy", expected)}
-    _note_all(section, flags_faults(flags, strategies), fields)
+    _note_all(section, named(flags_faults(flags, strategies), fields))
     section.finish()
     return flags
 
@@ -147,12 +149,12 @@ def options_table(flags: SupervisorFlags) -> dict[str, Any]:
     }
 
 
-def _note_all(section: Section, faults: Iterable[Fault], fields: Mapping[str, tuple[str, str]]) -> None:
-    for fault in faults:
-        field, expected = fields[fault.kind]
-        value = section.values.get(field, NOTHING)
-        words = re.findall(r"'(\w+)'", expected)
-        section.spot.under(field, value).note(expected + meaning(value, words), None, fault.kind)
+def _note_all(section: Section, wrongs: Iterable[Wrong]) -> None:
+    for wrong in wrongs:
+        value = section.values.get(wrong.option, NOTHING)
+        words = re.findall(r"'(\w+)'", wrong.expected)
+        spot = section.spot.under(wrong.option, value)
+        spot.note(wrong.expected + meaning(value, words), None, wrong.kind)
 
 
 # -- children -------------------------------------------------------------------------------------
@@ -267,26 +269,38 @@ def _behaviour_start(section: Section, behaviour: Behaviour, name: dict[str, Any
     for option in missing:
         section.spot.under(option, NOTHING).note("a value", None, f"missing_{option}")
     if not missing:
-        _note_all(section, behaviour.faults(full), behaviour.fields)
-    nested = _nested(section, behaviour, full)
-    return Start(behaviour.server, *nested, **given, **name)
+        _note_all(section, behaviour.wrongs(full))
+    return Start(behaviour.server, *_first(section, behaviour, full), **given, **name)
 
 
-def _nested(section: Section, behaviour: Behaviour, options: Mapping[str, Any]) -> list[Any]:
-    match behaviour.nested:
+def _first(section: Section, behaviour: Behaviour, options: Mapping[str, Any]) -> list[Any]:
+    """Return what a behaviour's start takes first, by position."""
+    match behaviour.first:
         case "children":
             read = Check(lambda spot: list(read_children(spot, options)))
             return [section.take("children", read, [])]
         case "child":
-            return [section.take("child", Check(_only_child), None)]
+            if section.values.get("name") == "":
+                section.spot.under("name", "").note("a name, which its partitions are found under")
+            return [section.need("child", _ONLY_CHILD)]
+        case "function":
+            return [section.need("function", _FUNCTION), *section.take("args", _POSITIONAL, ())]
     return []
 
 
 def _only_child(spot: Spot) -> Any:
+    """Return the spec that many are started from; they cannot all have one name."""
+    if not isinstance(spot.value, Mapping):
+        spot.refuse("a table, which all its children are started from", None, "bad_start_spec")
     spec = _read_child(spot)
     for _, fault in list_faults([spec], auto_shutdown="never"):
         _note_child(spot, fault)
     return spec
+
+
+_ONLY_CHILD: Final = Check(_only_child)
+_FUNCTION: Final = text("a function as 'module:name'", PATH)
+_POSITIONAL: Final = array(anything, "an array of the function's arguments")
 
 
 # -- and back -------------------------------------------------------------------------------------
@@ -317,5 +331,11 @@ def _start_table(spec: ChildSpec) -> Iterator[tuple[str, Any]]:
     yield "start", name
     yield from kwargs.items()
     nested = [table_of(each) for each in nested_specs(spec)]
-    if behaviour.nested is not None and nested:
-        yield behaviour.nested, nested if behaviour.nested == "children" else nested[0]
+    match behaviour.first:
+        case "children":
+            yield from [("children", nested)] if nested else []
+        case "child":
+            yield "child", nested[0]
+        case "function":
+            yield "function", Start(start.args[0]).path
+            yield from [("args", list(start.args[1:]))] if start.args[1:] else []

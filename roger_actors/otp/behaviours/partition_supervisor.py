@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -89,12 +89,10 @@ class PartitionSupervisor(Supervisor):
             NameTaken: The name has a holder.
             StartFailed: A partition did not start.
         """
-        count: Any = (os.cpu_count() or 1) if partitions is None else partitions
-        _check("name", name, "a string", valid=isinstance(name, str))
-        _check("partitions", count, "a number from 1", valid=count.__class__ is int and count >= 1)
-        _check("auto_shutdown", auto_shutdown, "never", valid=auto_shutdown == "never")
-        _check("strategy", strategy, "a strategy of children with ids", valid=strategy != SIMPLE)
+        for problem in option_problems(name, partitions, strategy, auto_shutdown):
+            raise problem
         _check("with_arguments", with_arguments, "a function", valid=callable(with_arguments or len))
+        count = (os.cpu_count() or 1) if partitions is None else partitions
         spec = spec_of(child_spec)
         return await super().start_link(
             [_partition(spec, number, with_arguments) for number in range(count)],
@@ -270,6 +268,19 @@ def _find(name: str) -> tuple[PartitionSupervisor, acting.State]:
         if isinstance(state, acting.State):
             return process.server, state
     raise NoProcess(process=name)
+
+
+def option_problems(name: Any, partitions: Any, strategy: Any, auto_shutdown: Any) -> Iterator[ConfigError]:
+    """Give everything that is wrong with the options that are not those of every supervisor."""
+    good = partitions is None or (partitions.__class__ is int and partitions >= 1)
+    for key, value, expected, valid in (
+        ("name", name, "a string", isinstance(name, str)),
+        ("partitions", partitions, "a number from 1", good),
+        ("auto_shutdown", auto_shutdown, "never", auto_shutdown == "never"),
+        ("strategy", strategy, "a strategy of children with ids", strategy != SIMPLE),
+    ):
+        if not valid:
+            yield ConfigError(key=key, value=value, expected=expected)
 
 
 def _check(key: str, value: Any, expected: str, *, valid: bool) -> None:

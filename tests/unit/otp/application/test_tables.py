@@ -8,13 +8,16 @@ import pytest
 
 from roger_actors.errors import InvalidConfig
 from roger_actors.otp import (
+    Agent,
     Application,
     ChildSpec,
     DynamicSupervisor,
+    PartitionSupervisor,
     Registry,
     Start,
     Supervisor,
     SupervisorFlags,
+    TaskSupervisor,
 )
 from roger_actors.otp.child_spec import fault_of
 from roger_actors.otp.supervision.restart import flags_fault
@@ -97,6 +100,71 @@ MEANT = Application(
         ),
     ),
 )
+
+
+MAILER_SPEC = ChildSpec(id="mailer", start=Start("shop.mail:Mailer"))
+PARTS = {"id": "parts", "start": "PartitionSupervisor", "partitions": 4, "child": MAILER}
+STATE = {"id": "state", "start": "Agent", "function": "shop.state:first", "args": [1, {"a": 2}]}
+TASKS = {"id": "tasks", "start": "TaskSupervisor", "max_children": 10, "name": "tasks"}
+ANY = {"id": "any", "start": "Supervisor", "strategy": "simple_one_for_one", "children": [MAILER]}
+
+
+@pytest.mark.parametrize(
+    ("table", "start"),
+    [
+        (
+            PARTS,
+            Start(PartitionSupervisor, ChildSpec(id="mailer", start=Start("shop.mail:Mailer")), partitions=4),
+        ),
+        (STATE, Start(Agent, "shop.state:first", 1, {"a": 2})),
+        (TASKS, Start(TaskSupervisor, max_children=10, name="tasks")),
+        (
+            ANY,
+            Start(
+                Supervisor,
+                [MAILER_SPEC],
+                strategy="simple_one_for_one",
+            ),
+        ),
+    ],
+    ids=lambda value: value.get("start") if isinstance(value, dict) else "",
+)
+def test_every_behaviour_of_ours_has_a_short_name(table, start):
+    application = Application.from_mapping({"children": [table]})
+
+    assert application.children == (ChildSpec(id=table["id"], start=start),)
+    assert application.to_mapping()["children"] == [table]
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "says"),
+    [
+        (
+            PARTS,
+            {"partitions": 0},
+            "partitions: got 0, expected a number from 1 (invalid_partitions)",
+        ),
+        (PARTS, {"strategy": "simple_one_for_one"}, "a strategy of children with ids (invalid_strategy)"),
+        (PARTS, {"child": 7}, "children[0].child: got 7, expected a table"),
+        (PARTS, {"child": {**MAILER, "restart": "x"}}, "children[0].child.restart: got 'x'"),
+        (PARTS, {"name": ""}, "a name, which its partitions are found under"),
+        (
+            STATE,
+            {"function": "first"},
+            "function: got 'first', expected a function as 'module:name'",
+        ),
+        (STATE, {"args": 1}, "children[0].args: got 1, expected an array"),
+        (TASKS, {"max_children": -1}, "(invalid_max_children)"),
+        (TASKS, {"auto_shutdown": "never"}, "never ends with its children (bad_combination)"),
+        (ANY, {"children": []}, "children[0].children: got [], expected one table"),
+        (ANY, {"auto_shutdown": "any_significant"}, "'never' with simple_one_for_one (bad_combination)"),
+        ({"id": "a", "start": "Registry"}, {"keys": "unik"}, "did you mean 'unique'? (invalid_keys)"),
+    ],
+)
+def test_their_options_are_judged_as_in_code(table, change, says):
+    (problem,) = problems_of({"children": [{**table, **change}]})
+
+    assert says in problem
 
 
 def problems_of(tables) -> list[str]:

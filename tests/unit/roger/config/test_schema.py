@@ -68,6 +68,12 @@ CHILDREN = {
     "server": {"id": "mine", "start": "a.b:c"},
     **{name: {"id": name, "start": name} for name in BEHAVIOURS},
     "Supervisor": {"id": "mine", "start": "Supervisor", "strategy": "one_for_one", "children": []},
+    "PartitionSupervisor": {
+        "id": "mine",
+        "start": "PartitionSupervisor",
+        "child": {"id": "a", "start": "a.b:c"},
+    },
+    "Agent": {"id": "mine", "start": "Agent", "function": "a.b:c"},
 }
 
 
