@@ -35,7 +35,8 @@ def described(documented: Any) -> dict[str, str]:
     section = re.search(r"^(?:Attributes|Args):\n(?P<body>(?:    .*\n?|\n)+)", text, re.MULTILINE)
     body = section["body"] if section else ""
     entries = re.findall(r"^    (\w+): ((?:.*\n?)(?:^     .*\n?)*)", body, re.MULTILINE)
-    return {name: " ".join(said.split()) for name, said in entries}
+    entries += re.findall(r"^- `(\w+)`: (.*\n?(?:^  .*\n?)*)", text, re.MULTILINE)
+    return {name: " ".join(said.split()).rstrip(";") for name, said in entries}
 
 
 def of_hint(hint: Any, accepts: Accepts) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def application_table() -> dict[str, Any]:
 
 def children_array() -> dict[str, Any]:
     """Return the schema of `[[children]]`; it needs `definitions`."""
-    return {**_CHILDREN, "description": "The processes under the top supervisor, in starting order."}
+    return {**_CHILDREN, "description": "The processes that it supervises, in starting order."}
 
 
 def definitions() -> dict[str, Any]:
@@ -127,11 +128,16 @@ def _server() -> dict[str, Any]:
 
 def _behaviour(name: str, behaviour: Behaviour) -> dict[str, Any]:
     options = _options_schema(behaviour)
+    server: Any = behaviour.server
+    said = described(server.start_link)
     first: dict[str, Any] = {}
     if behaviour.first == "function":
-        first = {"function": _TARGET, "args": {"type": "array", "description": described(Start)["args"]}}
-    elif behaviour.first is not None:
-        first = {behaviour.first: _CHILDREN if behaviour.first == "children" else _CHILD}
+        args = {"type": "array", "description": said["args"]}
+        first = {"function": {**_TARGET, "description": f"module:name. {said['function']}"}, "args": args}
+    elif behaviour.first == "child":
+        first = {"child": {"allOf": [_CHILD], "description": said["child_spec"]}}
+    elif behaviour.first == "children":
+        first = {"children": children_array()}
     name_of_it = _name()
     if behaviour.first == "child":
         name_of_it["name"]["minLength"] = 1
@@ -191,7 +197,7 @@ def _accepts_field(name: str) -> Accepts:
 
 def _options_schema(behaviour: Behaviour) -> dict[str, dict[str, Any]]:
     server: Any = behaviour.server
-    said = {**described(server.init), **described(server.start_link)}
+    said = {**described(server), **described(server.init), **described(server.start_link)}
     return {
         key: {
             **of_hint(option.hint, _accepts_option(behaviour, key)),

@@ -7,6 +7,7 @@ file knows an option when the code does.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -127,6 +128,7 @@ def _of_supervisor(options: Mapping[str, Any]) -> Iterator[Wrong]:
 _FAULTY_DYNAMIC: Final = {
     **FAULTY_FLAGS,
     "invalid_strategy": ("strategy", "'one_for_one'"),
+    "invalid_auto_shutdown": ("auto_shutdown", "'never'"),
     "invalid_max_children": ("max_children", "a whole number, 0 or more"),
     "invalid_extra_arguments": ("extra_arguments", "an array"),
 }
@@ -157,11 +159,20 @@ def _typed(server: type[GenServer[Any]]) -> Behaviour:
         for name, value in given.items():
             try:
                 msgspec.convert(value, options[name].hint)
-            except msgspec.ValidationError:
-                expected = " or ".join(map(repr, options[name].words)) or str(options[name].hint)
-                yield Wrong(name, expected, f"invalid_{name}")
+            except msgspec.ValidationError as error:
+                words = " or ".join(map(repr, options[name].words))
+                yield Wrong(name, words or _in_words(str(error)), f"invalid_{name}")
 
     return Behaviour(server, options, wrongs)
+
+
+def _in_words(fault: str) -> str:
+    """Return what msgspec says that it expected, in the words of TOML."""
+    wanted = re.search(r"[Ee]xpected `(\w+)", fault)
+    kind = wanted[1] if wanted else fault
+    return {"array": "an array", "object": "a table", "str": "a string", "int": "a whole number"}.get(
+        kind, kind
+    )
 
 
 BEHAVIOURS: Final[Mapping[str, Behaviour]] = {

@@ -79,8 +79,8 @@ class PartitionSupervisor(Supervisor):
             with_arguments: Called with the spec's start arguments and a partition's number, once for each;
                 returns that partition's start arguments.
             strategy: As for a `Supervisor`.
-            max_restarts: Likewise, of all partitions together.
-            max_seconds: Likewise.
+            max_restarts: Restarts tolerated within `max_seconds`, of all partitions together.
+            max_seconds: Width of that window in seconds, above 0.
             auto_shutdown: Only `never`.
 
         Raises:

@@ -106,6 +106,7 @@ MAILER_SPEC = ChildSpec(id="mailer", start=Start("shop.mail:Mailer"))
 PARTS = {"id": "parts", "start": "PartitionSupervisor", "partitions": 4, "child": MAILER}
 STATE = {"id": "state", "start": "Agent", "function": "shop.state:first", "args": [1, {"a": 2}]}
 TASKS = {"id": "tasks", "start": "TaskSupervisor", "max_children": 10, "name": "tasks"}
+NAMES = {"id": "names", "start": "Registry"}
 ANY = {"id": "any", "start": "Supervisor", "strategy": "simple_one_for_one", "children": [MAILER]}
 
 
@@ -158,6 +159,11 @@ def test_every_behaviour_of_ours_has_a_short_name(table, start):
         (TASKS, {"auto_shutdown": "never"}, "never ends with its children (bad_combination)"),
         (ANY, {"children": []}, "children[0].children: got [], expected one table"),
         (ANY, {"auto_shutdown": "any_significant"}, "'never' with simple_one_for_one (bad_combination)"),
+        (
+            {"id": "a", "start": "Registry"},
+            {"listeners": "x"},
+            "got 'x', expected an array (invalid_listeners)",
+        ),
         ({"id": "a", "start": "Registry"}, {"keys": "unik"}, "did you mean 'unique'? (invalid_keys)"),
     ],
 )
@@ -298,7 +304,7 @@ def test_a_dynamic_supervisors_options_are_refused_as_in_code(option, value, kin
 
 
 def test_a_dynamic_supervisor_has_neither_auto_shutdown_nor_children_of_its_own():
-    child = {"id": "a", "start": "DynamicSupervisor", "auto_shutdown": "never", "children": []}
+    child = {"id": "a", "start": "DynamicSupervisor", "auto_shutdown": "any_significant", "children": []}
 
     found = problems_of({"children": [child]})
 
