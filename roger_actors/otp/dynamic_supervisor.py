@@ -24,7 +24,7 @@ from roger_actors.otp.gen_server import GenServer, start_under
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, here
-from roger_actors.otp.reason import Fault, Reason
+from roger_actors.otp.reason import Fault, Reason, shown
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Name, Target
 from roger_actors.otp.send_request import refused
@@ -216,7 +216,7 @@ def option_faults(flags: SupervisorFlags, max_children: Any, extra_arguments: An
     if max_children is not None and (max_children.__class__ is not int or max_children < 0):
         yield Fault("invalid_max_children", max_children)
     if extra_arguments.__class__ not in {tuple, list}:
-        yield Fault("invalid_extra_arguments", repr(extra_arguments)[:500])
+        yield Fault("invalid_extra_arguments", shown(extra_arguments))
 
 
 def _temporary(server: type[GenServer[Any]]) -> ChildSpec:

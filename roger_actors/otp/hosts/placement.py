@@ -14,7 +14,7 @@ from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.hosts.host_agent import AGENT
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, exit, link  # noqa: A004 - its OTP name
-from roger_actors.otp.reason import KILL, Fault
+from roger_actors.otp.reason import KILL, Fault, shown
 from roger_actors.otp.supervision import children
 from roger_actors.otp.supervision.children import IGNORED, STARTED, Outcome
 from roger_actors.transport import ROOT, HostId
@@ -29,7 +29,7 @@ async def start_elsewhere(spec: ChildSpec) -> Outcome:
     if isinstance(spec.host, int):
         return await _start_on(HostId(spec.host), spec, only=False)
     if spec.host != "own":
-        raise StartFailed(what=f"child {spec.id!r}", reason=Fault("no_such_host", spec.host))
+        raise StartFailed(what=f"child {shown(spec.id)}", reason=Fault("no_such_host", spec.host))
     host_pid: Pid = await GenServer.call((AGENT, ROOT), ("start_host",), timeout=None)
     try:
         outcome = await _start_on(host_pid.host, spec, only=True)

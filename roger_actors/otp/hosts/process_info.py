@@ -16,6 +16,7 @@ import msgspec
 
 from roger_actors.otp.child_spec import ChildInfo
 from roger_actors.otp.pid import Pid
+from roger_actors.otp.reason import shown
 from roger_actors.otp.runtime import CURRENT, Process, Runtime
 from roger_actors.otp.serving import ServerProcess
 
@@ -196,7 +197,7 @@ def host_tree(runtime: Runtime) -> dict[str, Any]:
 def _node(runtime: Runtime, info: ChildInfo, restarts: int, seen: set[int]) -> dict[str, Any]:
     pid = info.pid
     node: dict[str, Any] = {
-        "id": info.id if isinstance(info.id, str | int) else repr(info.id),
+        "id": info.id if isinstance(info.id, str | int) else shown(info.id),
         "pid": str(pid) if isinstance(pid, Pid) else None,
         "host": pid.host if isinstance(pid, Pid) else None,
         "type": info.type,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from roger_actors.otp.child_spec import RESTARTING, ChildSpec, fault_of
 from roger_actors.otp.message import Refusal
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import Fault, Reason
+from roger_actors.otp.reason import Fault, Reason, shown
 from roger_actors.otp.result import Ok, Stop
 from roger_actors.otp.supervision import dynamic, report
 from roger_actors.otp.supervision.acting import Child, start_refused
@@ -54,7 +54,7 @@ def begin(name: str, flags: SupervisorFlags, specs: Any) -> Ok[State] | Stop[Sta
 
 def number_fault(specs: Any) -> Fault | None:
     """Return the fault that there is not exactly one spec, or None."""
-    return None if len(specs) == 1 else Fault("bad_start_spec", repr(specs)[:500])
+    return None if len(specs) == 1 else Fault("bad_start_spec", shown(specs))
 
 
 async def stop_all(state: State) -> None:
@@ -71,7 +71,7 @@ def _key(reason: Reason) -> Reason:
     try:
         hash(reason)
     except TypeError:
-        return repr(reason)[:500]
+        return shown(reason)
     return reason
 
 
@@ -80,8 +80,8 @@ def _key(reason: Reason) -> Reason:
 
 async def _start_child(state: State, extra: Any) -> Any:
     spec = state.spec
-    if extra.__class__ is not list and extra.__class__ is not tuple:
-        return start_refused(spec.start.name, Fault("badarg", f"extra arguments {extra!r:.500}"))
+    if extra.__class__ is not list:
+        return start_refused(spec.start.name, Fault("badarg", f"extra arguments {shown(extra)}"))
     outcome = await start_one(spec, after=tuple(extra))
     if outcome.kind is REFUSED:
         return start_refused(spec.start.name, outcome.reason)
