@@ -113,7 +113,7 @@ def _print_table(document: dict[str, Any]) -> None:
         )
     for bound in document["bounds"]:
         console.print(
-            f"{bound['figure']}: {bound['ours']} = {format_spread(bound['measured'])} {bound['unit']},"
+            f"{bound['figure']}: {bound['ours']} = {format_spread(bound['measured'])},"
             f" wanted at most {format_number(bound['at_most'])}: {_verdict(bound)}"
         )
 

@@ -64,8 +64,9 @@ def _table(document: dict[str, Any]) -> str:
 
 
 def _goals(document: dict[str, Any]) -> str:
+    figures = _by_key(document)
     lines = [
-        f"- {goal.get('label', goal['figure'])}, {goal['ours']} against {goal['other']}:"
+        f"- {figures[goal['figure']]['label']}, {goal['ours']} against {goal['other']}:"
         f" ×{goal['ratio']['median']:.2f} ({goal['ratio']['minimum']:.2f}–{goal['ratio']['maximum']:.2f});"
         f" wanted ×{goal['factor']}: {'reached' if goal['reached'] else '**not reached**'}."
         for goal in document["goals"]
@@ -74,13 +75,19 @@ def _goals(document: dict[str, Any]) -> str:
 
 
 def _bounds(document: dict[str, Any]) -> str:
+    figures = _by_key(document)
     lines = [
-        f"- {bound['label']}, {bound['ours']}: {format_spread(bound['measured'])} {bound['unit']};"
+        f"- {figures[bound['figure']]['label']}, {bound['ours']}:"
+        f" {format_spread(bound['measured'])} {figures[bound['figure']]['unit']};"
         f" wanted at most {format_number(bound['at_most'])}:"
         f" {'reached' if bound['reached'] else '**not reached**'}."
         for bound in document["bounds"]
     ]
     return "Figures that are wanted:\n\n" + "\n".join(lines)
+
+
+def _by_key(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {figure["key"]: figure for figure in document["figures"]}
 
 
 def _where(document: dict[str, Any]) -> str:
@@ -91,5 +98,5 @@ def _where(document: dict[str, Any]) -> str:
         f"Median (smallest–largest) of {repetitions} repetitions.\n"
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
         f" {machine['system']}, {machine['python']}; {packages}; {machine['at']}.\n"
-        f"Others' work shared the machine: one-minute load {machine['load_1min']} when the run had ended."
+        f"The machine's load at the end, over one minute: {machine['load_1min']}."
     )

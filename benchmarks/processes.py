@@ -27,6 +27,8 @@ DESCRIPTION = """\
 Each contender runs in an interpreter or emulator of its own, one at a time, and measures itself with a
 monotonic clock.
 A call has a monitor and a time limit of 5 s (ours, Erlang) and waits for its answer; so does a start.
+When nothing else waits to run, our call is answered within the same turn of the loop, as here; beside other
+work it costs a turn.
 A life is: start, monitor, one message that ends it, the end seen.
 A figure that is missing is something the contender does not have: neither links nor monitors in Pykka and in
 a bare queue, where a call has no time limit either.

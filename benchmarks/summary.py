@@ -58,7 +58,7 @@ def result_document(benchmark: Benchmark, series: Series, *, quick: bool) -> dic
             if any(series.samples.get(contender.name, ()))
         ],
         "goals": [doc for goal in benchmark.goals if (doc := _goal_document(goal, benchmark, series))],
-        "bounds": [doc for bound in benchmark.bounds if (doc := _bound_document(bound, benchmark, series))],
+        "bounds": [doc for bound in benchmark.bounds if (doc := _bound_document(bound, series))],
         "curves": [attrs.asdict(curve) for curve in benchmark.curves],
     }
 
@@ -84,33 +84,25 @@ def _goal_document(goal: Goal, benchmark: Benchmark, series: Series) -> dict[str
     pairs = _pairs(goal, series)
     if not pairs:
         return None
-    figure = _figure(benchmark, goal.figure)
+    figure = next(figure for figure in benchmark.figures if figure.key == goal.figure)
     ratios = spread([a / b if figure.higher_is_better else b / a for a, b in pairs])
     return {
         **attrs.asdict(goal),
-        "label": figure.label,
         "ratio": attrs.asdict(ratios),
         "reached": ratios.median >= goal.factor,
     }
 
 
-def _bound_document(bound: Bound, benchmark: Benchmark, series: Series) -> dict[str, Any] | None:
+def _bound_document(bound: Bound, series: Series) -> dict[str, Any] | None:
     values = figure_values(series.samples.get(bound.ours, []), bound.figure)
     if not values:
         return None
-    figure = _figure(benchmark, bound.figure)
     measured = spread(values)
     return {
         **attrs.asdict(bound),
-        "label": figure.label,
-        "unit": figure.unit,
         "measured": attrs.asdict(measured),
         "reached": measured.median <= bound.at_most,
     }
-
-
-def _figure(benchmark: Benchmark, key: str) -> Figure:
-    return next(figure for figure in benchmark.figures if figure.key == key)
 
 
 def _pairs(goal: Goal, series: Series) -> list[tuple[float, float]]:

@@ -19,6 +19,11 @@ run("about", []) ->
     [{otp, erlang:system_info(otp_release)}, {emulator, atom_to_list(erlang:system_info(emu_flavor))},
      {schedulers, erlang:system_info(schedulers_online)}];
 run("processes", [Count]) ->
+    Live = 5 * Count,
+    Before = memory(),
+    Pids = [begin {ok, Pid} = gen_server:start(?MODULE, echo, []), Pid end || _ <- lists:seq(1, Live)],
+    Bytes = (memory() - Before) / Live,
+    [exit(Pid, kill) || Pid <- Pids],
     {ok, Echo} = gen_server:start(?MODULE, echo, []),
     repeat(1000, fun() -> gen_server:call(Echo, 1) end),
     Call = timed(Count, fun() -> repeat(Count, fun() -> gen_server:call(Echo, 1, 5000) end) end),
@@ -35,15 +40,10 @@ run("processes", [Count]) ->
         receive {'DOWN', Ref, process, Pid, _} -> ok end
     end) end),
     Start = timed(Count, fun() -> repeat(Count, fun() ->
-        {ok, {Pid, Ref}} = gen_server:start_monitor(?MODULE, echo, [{timeout, 5000}]),
-        put(Ref, Pid)
+        {ok, _} = gen_server:start_monitor(?MODULE, echo, [{timeout, 5000}])
     end) end),
-    [exit(Pid, kill) || {_, Pid} <- get(), is_pid(Pid)],
-    Live = 5 * Count,
-    Before = memory(),
-    repeat(Live, fun() -> {ok, _} = gen_server:start(?MODULE, echo, []) end),
     [{call_us, Call}, {cast_us, Cast}, {link_us, Link}, {cycle_us, Cycle}, {start_us, Start},
-     {bytes, (memory() - Before) / Live}, {live, Live}];
+     {bytes, Bytes}, {live, Live}];
 run("restarts", [Count, Siblings, Logged]) ->
     reporting(Logged),
     Specs = [child(Id, self()) || Id <- lists:seq(1, 100)] ++ [child(-Id, none) || Id <- lists:seq(1, Siblings)],
