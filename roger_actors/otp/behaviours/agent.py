@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack, overload
 
 from roger_actors.otp.gen_server import GenServer, Maybe
 from roger_actors.otp.message import From
@@ -73,6 +73,24 @@ class Agent(GenServer[Any]):
         """Like `start_link`, without a link."""
         return await super().start(function, *args, name=name, timeout=timeout)
 
+    @overload
+    @staticmethod
+    async def get(
+        agent: Target,
+        function: Callable[[Any, Unpack[Ts]], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        timeout: float | None = 5.0,
+    ) -> T: ...
+
+    @overload
+    @staticmethod
+    async def get(
+        agent: Target,
+        function: Callable[[Any, Unpack[Ts]], T],
+        *args: *Ts,
+        timeout: float | None = 5.0,
+    ) -> T: ...
+
     @staticmethod
     async def get(
         agent: Target,
@@ -106,6 +124,24 @@ class Agent(GenServer[Any]):
     ) -> None:
         """Make what a function returns the state; raises what `get` raises."""
         await GenServer.call(agent, ("update", function, args), timeout)
+
+    @overload
+    @staticmethod
+    async def get_and_update(
+        agent: Target,
+        function: Callable[[Any, Unpack[Ts]], Coroutine[Any, Any, tuple[T, Any]]],
+        *args: *Ts,
+        timeout: float | None = 5.0,
+    ) -> T: ...
+
+    @overload
+    @staticmethod
+    async def get_and_update(
+        agent: Target,
+        function: Callable[[Any, Unpack[Ts]], tuple[T, Any]],
+        *args: *Ts,
+        timeout: float | None = 5.0,
+    ) -> T: ...
 
     @staticmethod
     async def get_and_update(

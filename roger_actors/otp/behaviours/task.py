@@ -9,8 +9,8 @@ Source: Elixir `Task`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
-from typing import Any, Generic, Literal, TypeVar, TypeVarTuple, Unpack
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable, Sequence
+from typing import Any, Generic, Literal, TypeVar, TypeVarTuple, Unpack, overload
 
 import attrs
 
@@ -72,6 +72,14 @@ class Task(Generic[T]):
 
     # ---------------------------------------------------------------- starting
 
+    @overload
+    @staticmethod
+    def async_(function: Callable[[Unpack[Ts]], Coroutine[Any, Any, R]], *args: *Ts) -> Task[R]: ...
+
+    @overload
+    @staticmethod
+    def async_(function: Callable[[Unpack[Ts]], R], *args: *Ts) -> Task[R]: ...
+
     @staticmethod
     def async_(function: Callable[[Unpack[Ts]], Maybe[R]], *args: *Ts) -> Task[R]:
         """Start a task that is linked to the current process, its owner, which can wait for its result.
@@ -115,6 +123,24 @@ class Task(Generic[T]):
         ref = owner.runtime.ref(owner.runtime.new_number())
         owner.runtime.deliver(owner, Response(ref, result))
         return Task(owner.pid, None, ref)
+
+    @overload
+    @staticmethod
+    def async_stream(
+        items: Iterable[I],
+        function: Callable[[I, Unpack[Ts]], Coroutine[Any, Any, R]],
+        *args: *Ts,
+        **options: Unpack[StreamOptions],
+    ) -> AsyncGenerator[TaskOk[R] | TaskExit, None]: ...
+
+    @overload
+    @staticmethod
+    def async_stream(
+        items: Iterable[I],
+        function: Callable[[I, Unpack[Ts]], R],
+        *args: *Ts,
+        **options: Unpack[StreamOptions],
+    ) -> AsyncGenerator[TaskOk[R] | TaskExit, None]: ...
 
     @staticmethod
     def async_stream(

@@ -9,8 +9,8 @@ Source: Elixir `Task.Supervisor`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from typing import Any, TypeVar, TypeVarTuple, Unpack, overload
 
 from roger_actors.otp.behaviours.task import Task, assign
 from roger_actors.otp.behaviours.task_process import TaskExit, TaskOk, Work, await_work, perform, work
@@ -56,6 +56,24 @@ class TaskSupervisor(DynamicSupervisor):
             name=name, max_children=max_children, max_restarts=max_restarts, max_seconds=max_seconds
         )
 
+    @overload
+    @staticmethod
+    async def async_(
+        supervisor: Target,
+        function: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+    ) -> Task[T]: ...
+
+    @overload
+    @staticmethod
+    async def async_(
+        supervisor: Target,
+        function: Callable[[Unpack[Ts]], T],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+    ) -> Task[T]: ...
+
     @staticmethod
     async def async_(
         supervisor: Target,
@@ -77,6 +95,24 @@ class TaskSupervisor(DynamicSupervisor):
             Undeliverable: The function or an argument cannot travel to the supervisor's host.
         """
         return assign(await _begin(supervisor, shutdown), work(function, args), link=True)
+
+    @overload
+    @staticmethod
+    async def async_nolink(
+        supervisor: Target,
+        function: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+    ) -> Task[T]: ...
+
+    @overload
+    @staticmethod
+    async def async_nolink(
+        supervisor: Target,
+        function: Callable[[Unpack[Ts]], T],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+    ) -> Task[T]: ...
 
     @staticmethod
     async def async_nolink(
@@ -117,6 +153,28 @@ class TaskSupervisor(DynamicSupervisor):
         pid: Pid = await DynamicSupervisor.start_child(supervisor, spec)
         return pid
 
+    @overload
+    @staticmethod
+    def async_stream(
+        supervisor: Target,
+        items: Iterable[I],
+        function: Callable[[I, Unpack[Ts]], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+        **options: Unpack[StreamOptions],
+    ) -> AsyncGenerator[TaskOk[T] | TaskExit, None]: ...
+
+    @overload
+    @staticmethod
+    def async_stream(
+        supervisor: Target,
+        items: Iterable[I],
+        function: Callable[[I, Unpack[Ts]], T],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+        **options: Unpack[StreamOptions],
+    ) -> AsyncGenerator[TaskOk[T] | TaskExit, None]: ...
+
     @staticmethod
     def async_stream(
         supervisor: Target,
@@ -149,6 +207,28 @@ class TaskSupervisor(DynamicSupervisor):
             return pid
 
         return stream(items, function, args, begin, options)
+
+    @overload
+    @staticmethod
+    def async_stream_nolink(
+        supervisor: Target,
+        items: Iterable[I],
+        function: Callable[[I, Unpack[Ts]], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+        **options: Unpack[StreamOptions],
+    ) -> AsyncGenerator[TaskOk[T] | TaskExit, None]: ...
+
+    @overload
+    @staticmethod
+    def async_stream_nolink(
+        supervisor: Target,
+        items: Iterable[I],
+        function: Callable[[I, Unpack[Ts]], T],
+        *args: *Ts,
+        shutdown: ShutdownLimit = 5.0,
+        **options: Unpack[StreamOptions],
+    ) -> AsyncGenerator[TaskOk[T] | TaskExit, None]: ...
 
     @staticmethod
     def async_stream_nolink(
