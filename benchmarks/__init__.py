@@ -12,6 +12,7 @@ May import the package as a user would, and the peers, each in `peers/` in a fil
 Modules in reading order: `harness` (what a benchmark is, running it), `summary` (median, spread,
 ratios), `machine` (where it ran), `plot` (the drawing), `page` (the page in the docs), `digest_log`
 (the job all contenders run, and the checker of its log), `subprocesses` (starting and ending peers),
-`marked` (finding every process of theirs), `rabbitmq` (the node they share), `contenders` (who, with
-which settings), then the benchmarks `transport`, `processes`, `jobs`, `enqueue` and `latency`.
+`marked` (finding every process of theirs), `erlang` (real Erlang, where it is installed), `rabbitmq`
+(the node they share), `contenders` (who, with which settings), then the benchmarks `transport`,
+`processes`, `restarts`, `supervisors`, `jobs`, `enqueue` and `latency`.
 """

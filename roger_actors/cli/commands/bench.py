@@ -17,8 +17,9 @@ import click
 def command(arguments: tuple[str, ...]) -> None:
     """Measure this project and its peers side by side, in one run.
 
-    NAME is transport, processes, jobs, enqueue, latency or all. It needs a checkout of the repository
-    with its development environment; `bench -- --help` lists the options (--quick, --out, --page ...).
+    NAME is transport, processes, restarts, supervisors, jobs, enqueue, latency or all. It needs a checkout
+    of the repository with its development environment; `bench -- --help` lists the options
+    (--quick, --out, --page ...).
     """
     if importlib.util.find_spec("benchmarks") is None:
         raise click.ClickException(
