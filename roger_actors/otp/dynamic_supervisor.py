@@ -31,7 +31,7 @@ from roger_actors.otp.send_request import refused
 from roger_actors.otp.serving import ServerProcess, Status
 from roger_actors.otp.supervision import dynamic
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
-from roger_actors.otp.supervision.children import IGNORED, REFUSED, start_one
+from roger_actors.otp.supervision.children import IGNORED, REFUSED, count_alive, start_one
 from roger_actors.otp.supervision.restart import (
     AUTO_SHUTDOWNS,
     AutoShutdown,
@@ -262,7 +262,7 @@ async def _terminate_child(state: State, pid: Any) -> Any:
 async def _count_children(state: State) -> Any:
     children = state.children.values()
     supervisors = sum(child.spec.type == "supervisor" for child in children)
-    running = sum(child.is_running for child in children)
+    running = await count_alive(child.pid for child in children if child.is_running)
     return len(children), running, supervisors, len(children) - supervisors
 
 

@@ -345,7 +345,9 @@ class World:
 
     def nested(self, id_, children, *, options=None, **fields):
         """Return the spec of a supervisor beside its parent; one_for_one, ten restarts unless told."""
-        options = {"strategy": "one_for_one", "max_restarts": 10, **(options or {})}
+        options = options or {}
+        if "flags" not in options:
+            options = {"strategy": "one_for_one", "max_restarts": 10, **options}
         return ChildSpec(id=id_, start=Start(Supervisor, children, **options), **fields)
 
     async def player(self, label="player", *extra, host=None, link=False, **options):

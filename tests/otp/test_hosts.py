@@ -224,6 +224,7 @@ class Sent:
 if __name__ not in sys.modules:  # importlib mode does not register test modules, and pickle looks there
     sys.modules[__name__] = sys.modules.get(__name__) or type(sys)(__name__)
     sys.modules[__name__].Sent = Sent
+    sys.modules[__name__].ends_at_once = lambda: ends_at_once()
 
 
 # ---------------------------------------------------------------- hosts as children
@@ -422,6 +423,27 @@ def test_a_placed_child_goes_with_its_supervisor():
         tree.loop.settle()
 
         assert not tree.node.hosts
+
+
+async def ends_at_once():
+    pid = process.spawn_link(process.exit, "its own reason")
+    await process.sleep(0.01)
+    return pid
+
+
+def test_a_placed_child_that_has_ended_when_it_is_handed_over_is_told_with_its_reason(caplog):
+    start = Start(f"{__name__}:ends_at_once")
+    child = ChildSpec(id="placed", start=start, host="own", restart="temporary")
+    with Tree([ChildSpec(id="hosts", start=Start(DynamicSupervisor, name=APP_HOSTS)), child]) as tree:
+        tree.loop.advance(1.0)
+
+        (told,) = [
+            r.report
+            for r in caplog.records
+            if hasattr(r, "report") and r.report["offender"]["id"] == "placed"
+        ]
+        assert (told["kind"], told["reason"]) == ("child_terminated", "its own reason")
+        assert list(tree.node.hosts) == [0]
 
 
 # ---------------------------------------------------------------- from outside

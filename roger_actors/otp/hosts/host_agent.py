@@ -16,18 +16,20 @@ from roger_actors.otp.dynamic_supervisor import DynamicSupervisor
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.hosts.process_info import busiest, host_tree
 from roger_actors.otp.hosts.tracing import LENGTH, trace_here, untrace_here
-from roger_actors.otp.message import Down, From, Refusal
+from roger_actors.otp.message import Down, Exit, From, Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import (
     current,
     exit,  # noqa: A004 - its OTP name
     here,
     monitor,
+    receive,
     spawn,
     trap_exit,
+    unlink,
     whereis,
 )
-from roger_actors.otp.reason import KILL, SHUTDOWN, Fault, crash_of, shown
+from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, Fault, crash_of, shown
 from roger_actors.otp.result import NoReply, Ok, Reply
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.supervision.children import REFUSED, STARTED, start_one
@@ -109,23 +111,31 @@ async def _start_child(
         kwargs: Its keyword arguments.
         only: Whether this host was made for it and ends with it.
     """
-    starter = current()
     outcome = await start_one(ChildSpec(id=path, start=Start(path, *args, **kwargs)))
     if outcome.kind is REFUSED:
         raise StartFailed(what=path, reason=outcome.reason)
     if outcome.kind is not STARTED or outcome.pid is None:
         return None
-    runtime = starter.runtime
-    if runtime.remote.portable(supervisor.host, outcome.extra) is not outcome.extra:
+    if here().remote.portable(supervisor.host, outcome.extra) is not outcome.extra:
         exit(outcome.pid, KILL)
         raise StartFailed(what=path, reason=Fault("unportable_extra", shown(outcome.extra)))
-    child = runtime.local(outcome.pid)
-    child.parent = supervisor
-    runtime.link(child, supervisor)
-    runtime.unlink(starter, outcome.pid)
+    await _hand_over(outcome.pid, supervisor)
     if only:
         GenServer.cast(AGENT, outcome.pid)
     return outcome.pid, outcome.extra
+
+
+async def _hand_over(pid: Pid, supervisor: Pid) -> None:
+    """Give a child of this process to its supervisor; if it has ended already, tell what of."""
+    runtime = here()
+    child = runtime.find(pid)
+    if child is not None:
+        child.parent = supervisor
+        runtime.link(child, supervisor)
+        unlink(pid)
+        return
+    told = await receive(0, matching=lambda message: message.__class__ is Exit and message.pid == pid)
+    runtime.exit(pid, supervisor, told.reason if told.__class__ is Exit else NOPROC)
 
 
 async def _start_host(spec: ChildSpec | None) -> Pid:

@@ -35,6 +35,7 @@ from roger_actors.otp.supervision.children import (
     STARTED,
     Ends,
     Outcome,
+    count_alive,
     leave_host,
     start_one,
     stop_one,
@@ -320,9 +321,7 @@ async def _which_child(state: State, child_id: Any) -> Any:
 async def _count_children(state: State) -> Any:
     children = state.children.values()
     supervisors = sum(child.spec.type == "supervisor" for child in children)
-    runtime = current().runtime
-    # A child that removed its link may have ended unseen.
-    running = sum(child.is_running and not runtime.is_gone(child.pid) for child in children)
+    running = await count_alive(child.pid for child in children if child.is_running)
     return len(children), running, supervisors, len(children) - supervisors
 
 

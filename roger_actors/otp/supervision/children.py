@@ -6,7 +6,7 @@ child that removed its link cannot hang its supervisor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
@@ -217,3 +217,12 @@ async def is_alive(pid: Pid) -> bool:
     if alive:
         runtime.forget(pending)
     return alive
+
+
+async def count_alive(children: Iterable[Pid]) -> int:
+    """Return how many of a supervisor's children are alive.
+
+    One that is still linked is; one that removed its link may have ended unseen, and is looked at.
+    """
+    links = current().links or ()
+    return sum([pid in links or await is_alive(pid) for pid in list(children)])
