@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -224,7 +225,6 @@ class Sent:
 if __name__ not in sys.modules:  # importlib mode does not register test modules, and pickle looks there
     sys.modules[__name__] = sys.modules.get(__name__) or type(sys)(__name__)
     sys.modules[__name__].Sent = Sent
-    sys.modules[__name__].ends_at_once = lambda: ends_at_once()
 
 
 # ---------------------------------------------------------------- hosts as children
@@ -431,17 +431,14 @@ async def ends_at_once():
     return pid
 
 
-def test_a_placed_child_that_has_ended_when_it_is_handed_over_is_told_with_its_reason(caplog):
-    start = Start(f"{__name__}:ends_at_once")
-    child = ChildSpec(id="placed", start=start, host="own", restart="temporary")
+def test_a_placed_child_that_has_ended_when_it_is_handed_over_is_told_with_its_reason(caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "a_module", SimpleNamespace(ends_at_once=ends_at_once))
+    child = ChildSpec(id="placed", start=Start("a_module:ends_at_once"), host="own", restart="temporary")
     with Tree([ChildSpec(id="hosts", start=Start(DynamicSupervisor, name=APP_HOSTS)), child]) as tree:
         tree.loop.advance(1.0)
 
-        (told,) = [
-            r.report
-            for r in caplog.records
-            if hasattr(r, "report") and r.report["offender"]["id"] == "placed"
-        ]
+        reports = [record.report for record in caplog.records if hasattr(record, "report")]
+        (told,) = [report for report in reports if report["offender"]["id"] == "placed"]
         assert (told["kind"], told["reason"]) == ("child_terminated", "its own reason")
         assert list(tree.node.hosts) == [0]
 
