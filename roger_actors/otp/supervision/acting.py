@@ -36,7 +36,7 @@ from roger_actors.otp.supervision.children import (
     Ends,
     Outcome,
     count_alive,
-    leave_host,
+    own_hosts_gone,
     start_one,
     stop_one,
 )
@@ -189,7 +189,7 @@ async def _stop(state: State, child: Child, ends: Ends) -> None:
     state.ids.pop(pid, None)
     spec = child.spec
     reason = await stop_one(pid, spec.shutdown, ends)
-    await leave_host(spec, pid)
+    await own_hosts_gone([(pid, spec)])
     if is_shutdown_error(reason, restart=spec.restart, brutal=spec.shutdown == "brutal_kill"):
         report.trouble("shutdown_error", state.name, reason, spec, pid)
 

@@ -139,10 +139,11 @@ class Ends:
         self._last = mailbox[-1]
 
 
-async def leave_host(spec: ChildSpec, pid: Pid) -> None:
-    """Wait until the host that was made for a child, and that ends with it, is gone."""
-    if spec.host == "own":
-        await current().runtime.ended(pid._replace(serial=0))
+async def own_hosts_gone(children: Iterable[tuple[Pid, ChildSpec]]) -> None:
+    """Wait until the hosts that were made for children, and that end with them, are gone."""
+    runtime = current().runtime
+    for pid in [pid for pid, spec in children if spec.host == "own"]:
+        await runtime.ended(pid._replace(serial=0))
 
 
 async def stop_one(pid: Pid, shutdown: ShutdownLimit | None, ends: Ends) -> Reason:

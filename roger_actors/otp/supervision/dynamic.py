@@ -19,7 +19,14 @@ from roger_actors.otp.reason import SHUTDOWN, Fault, Reason
 from roger_actors.otp.result import NoReply, Stop
 from roger_actors.otp.supervision import report
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child
-from roger_actors.otp.supervision.children import IGNORED, REFUSED, Ends, leave_host, start_one, stop_together
+from roger_actors.otp.supervision.children import (
+    IGNORED,
+    REFUSED,
+    Ends,
+    own_hosts_gone,
+    start_one,
+    stop_together,
+)
 from roger_actors.otp.supervision.restart import (
     RestartWindow,
     SupervisorFlags,
@@ -111,8 +118,7 @@ async def stop(state: State, pids: Sequence[Pid]) -> list[tuple[ChildSpec, Pid, 
     children = [(pid, state.children.pop(pid)) for pid in pids]
     running = [(pid, child.spec) for pid, child in children if child.is_running]
     reasons = await stop_together([(pid, spec.shutdown) for pid, spec in running], Ends(current()))
-    for pid, spec in running:
-        await leave_host(spec, pid)
+    await own_hosts_gone(running)
     return [
         (spec, pid, reason)
         for (pid, spec), reason in zip(running, reasons, strict=True)
