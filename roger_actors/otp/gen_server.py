@@ -21,7 +21,7 @@ from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault,
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Log, Name, Process, Runtime, Target
 from roger_actors.otp.send_request import SendRequest, refused
-from roger_actors.otp.serving import FAILED, IGNORED, STARTING, ServerProcess, Status
+from roger_actors.otp.serving import FAILED, IGNORED, STARTING, BoundedServer, ServerProcess, Status
 from roger_actors.otp.via import Via
 
 _log = Log(__name__)
@@ -50,11 +50,14 @@ class GenServer(SendRequest, Generic[S]):
 
     Attributes:
         trap_exit: Whether the process traps exits from its first moment.
+        max_mailbox: Most messages that may wait, 1 or more; one more ends the process, without `terminate`,
+            with `Fault("mailbox_full", max_mailbox)`, and what waited is lost. None for no limit.
     """
 
     __slots__ = ()
 
     trap_exit: ClassVar[bool] = False
+    max_mailbox: ClassVar[int | None] = None
     eager: ClassVar[bool] = False
     """Internal: coroutine callbacks take their first step without a task (they use no asyncio features)."""
     has_terminate: ClassVar[bool] = False
@@ -350,7 +353,7 @@ def _launch(
     name: Name | None,
     parent: Process | None,
 ) -> ServerProcess:
-    process = ServerProcess(runtime, server)
+    process = (ServerProcess if server.max_mailbox is None else BoundedServer)(runtime, server)
     runtime.enter(process, name, parent)
     process.begin(*given)
     _release(name, process)

@@ -27,6 +27,7 @@ MEDIAN, P95 = 8, 25
 OUTLIERS: dict[str, str] = {
     "broker/amqp/publisher.py": "confirms, returns, the window and repeats share one sequence of numbers",
     "broker/embedded/engine.py": "what is done in one SQLite transaction, one method each",
+    "otp/runtime/remote.py": "what one host says to another and hears from it is one protocol",
     "transport/thespian/actors.py:_startChildActor": "Thespian calls it with these arguments",
     "transport/thespian/node.py:start_node": "steps of which each must be undone when a later one fails",
     "transport/thespian/transport.py": "all that Thespian asks of a transport is one class",

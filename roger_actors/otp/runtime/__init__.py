@@ -3,8 +3,8 @@
 May import: the values of `otp` (pids, reasons, messages, wire) and `transport`.
 
 In reading order: `log`, `records` (a process, a pending call), `timers`, `wire` (bytes), `scheduler` (table
-and run queue), `links` (decisions), `signals` (links, monitors, ends), `calls`, `remote` (other hosts),
-`runtime`.
+and run queue), `links` (decisions), `signals` (links, monitors, ends), `calls`, `unreadable`,
+`remote` (other hosts), `runtime`.
 """
 
 from roger_actors.otp.runtime import wire

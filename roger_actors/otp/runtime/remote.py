@@ -17,6 +17,7 @@ from roger_actors.otp.reason import KILL, NOCONNECTION, NOPROC, Fault, Reason, o
 from roger_actors.otp.runtime import wire
 from roger_actors.otp.runtime.log import Log
 from roger_actors.otp.runtime.records import Address, Pending, Process
+from roger_actors.otp.runtime.unreadable import readable_part
 from roger_actors.transport import ROOT, HostExit, HostId
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _log = Log(__name__)
 
 _SEND, _EXIT, _LINK, _UNLINK, _UNLINKED, _LINK_EXIT = range(6)
 _MONITOR, _DEMONITOR, _DOWN, _CALL, _REPLY, _FAREWELL, _READY = range(6, 13)
+
+_WITH_REASON = frozenset({_EXIT, _LINK_EXIT, _DOWN, _FAREWELL})
 
 _FLUSH_BYTES = 262_144
 MOST_BYTES = 64 * 1024 * 1024
@@ -69,9 +72,7 @@ class Remote:
             return
         data = encode(list(signal))
         if len(data) > MOST_BYTES:
-            raise Undeliverable(
-                type=type(signal[-1]).__qualname__, detail=f"{len(data)} bytes, over {MOST_BYTES}"
-            )
+            raise Undeliverable(type=wire.type_of(signal[-1]), detail=f"{len(data)} bytes, over {MOST_BYTES}")
         outbox = self._outboxes.get(host)
         if outbox is None:
             outbox = self._outboxes[host] = []
@@ -257,10 +258,29 @@ class Remote:
             return
         handlers = self._handlers
         for signal in signals:
+            if isinstance(signal, wire.Unreadable):
+                self._refuse(sender, signal)
+                continue
             try:
                 handlers[signal[0]](sender, *signal[1:])
             except Exception:  # noqa: BLE001 - a malformed signal of another host must not harm this one
                 _log.exception("a signal of host %s was dropped: %.500r", sender, signal)
+
+    def _refuse(self, sender: HostId, unreadable: wire.Unreadable) -> None:
+        """Say that a signal cannot be read here; who waits for an answer or an end must still get it."""
+        _log.error("what host %s sent cannot be read here: %s", sender, unreadable.fault)
+        signal = readable_part(unreadable.item)
+        if signal is None:
+            return
+        detail = f"it cannot be read on host {self._runtime.host}: {unreadable.fault}"
+        kind, *given, last = signal
+        if kind in _WITH_REASON:
+            self._handlers[kind](sender, *given, Fault("unportable_reason", unreadable.fault))
+        elif kind == _REPLY:
+            self._in_reply(sender, given[0], Refusal("Undeliverable", {"type": "reply", "detail": detail}))
+        elif isinstance(last, CallRequest | SystemRequest):
+            refusal = Refusal("Undeliverable", {"type": "request", "detail": detail})
+            self._put(sender, _REPLY, last.sender.ref, refusal)
 
     def _make_handlers(self) -> list[Callable[..., None]]:
         return [

@@ -129,7 +129,8 @@ class Signals(Scheduler):
             kept = [
                 message for message in watcher.mailbox if message.__class__ is not Down or message.ref != ref
             ]
-            watcher.mailbox = deque(kept) if kept else None if not watcher.queued else deque()
+            watcher.mailbox.clear()
+            watcher.mailbox.extend(kept)
 
     def _unwatch(self, number: int, target: Address) -> None:
         if not self.is_here(target):

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -82,7 +82,7 @@ def encode_plain(parts: list[Any]) -> bytes:
     try:
         return _pack([_lower(part, 0) for part in parts])
     except (TypeError, OverflowError, ValueError, UnicodeError) as error:
-        raise Undeliverable(type=type(parts[-1]).__qualname__, detail=str(error)) from error
+        raise Undeliverable(type=type_of(parts[-1]), detail=str(error)) from error
 
 
 def encode_pickled(parts: list[Any]) -> bytes:
@@ -94,7 +94,16 @@ def encode_pickled(parts: list[Any]) -> bytes:
     try:
         return _pack(pickle.dumps(parts, pickle.HIGHEST_PROTOCOL))
     except Exception as error:  # a user's __reduce__ may raise anything
-        raise Undeliverable(type=type(parts[-1]).__qualname__, detail=str(error)) from error
+        raise Undeliverable(type=type_of(parts[-1]), detail=str(error)) from error
+
+
+def type_of(message: Any) -> str:
+    """Return the type of what the user sent, for an error."""
+    if isinstance(message, CallRequest | CastRequest):
+        message = message.request
+    elif isinstance(message, SystemRequest):
+        message = message.argument
+    return type(message).__qualname__
 
 
 def portable(value: Any, encode: Callable[[list[Any]], bytes]) -> Any:
@@ -112,8 +121,8 @@ def frame(signals: list[bytes], *, plain: bool) -> bytes:
     return head + b"".join(signals)
 
 
-def unframe(data: bytes, *, plain_only: bool) -> list[list[Any]]:
-    """Decode a frame to its signals.
+def unframe(data: bytes, *, plain_only: bool) -> Sequence[list[Any] | Unreadable]:
+    """Decode a frame to its signals; a pickled one that cannot be read leaves the others as they are.
 
     Raises:
         Undeliverable: It is malformed, or pickled where only plain frames are allowed.
@@ -127,9 +136,30 @@ def unframe(data: bytes, *, plain_only: bool) -> list[list[Any]]:
     if data[:1] != b"K" or plain_only:
         raise Undeliverable(type="frame", detail=f"codec {data[:1]!r} is not accepted here")
     try:
-        return [pickle.loads(item) for item in _unpack(memoryview(data)[1:])]  # noqa: S301 between app hosts only
-    except Exception as error:  # classes of the other host may be unknown here
+        items: list[bytes] = _unpack(memoryview(data)[1:])
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise Undeliverable(type="frame", detail=str(error)) from error
+    return [_unpickled(item) for item in items]
+
+
+class Unreadable(NamedTuple):
+    """Stands for a pickled signal that cannot be read here.
+
+    Attributes:
+        item: The signal as it came.
+        fault: Why.
+    """
+
+    item: bytes
+    fault: str
+
+
+def _unpickled(item: bytes) -> list[Any] | Unreadable:
+    try:
+        signal: list[Any] = pickle.loads(item)  # noqa: S301 between app hosts only
+    except Exception as error:  # noqa: BLE001 - its classes may be unknown here, their code may raise anything
+        return Unreadable(item, f"{type(error).__qualname__}: {error}")
+    return signal
 
 
 def dumps(value: Any) -> bytes:

@@ -2,9 +2,11 @@
 
 May import `runtime`, `process` and the values of `otp`. Modules: `server_process` (messages, callbacks,
 state, the end), `system` (requests that need no callback), `status` (what is shown of a server),
-`crash_report`, `idle` (timeouts of results), `rest_of_coroutine`.
+`crash_report`, `idle` (timeouts of results), `rest_of_coroutine`, `long_mailbox` (a warning),
+`bounded_server` (a limit).
 """
 
+from roger_actors.otp.serving.bounded_server import BoundedServer
 from roger_actors.otp.serving.server_process import (
     FAILED,
     IGNORED,
@@ -21,6 +23,7 @@ __all__ = [
     "RUNNING",
     "STARTING",
     "STOPPING",
+    "BoundedServer",
     "ServerProcess",
     "Status",
     "request_of",

@@ -5,29 +5,47 @@ Source: OTP `gen_server` error reports.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from roger_actors.otp.message import CallRequest, CastRequest, SystemRequest
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import Crash, shown
+from roger_actors.otp.reason import Crash, Reason, shown
 from roger_actors.otp.result import UNSET
 from roger_actors.otp.runtime import Log
-from roger_actors.otp.serving.status import Status
+from roger_actors.otp.serving.status import Status, request_of
 
 _log = Log("roger_actors.otp.gen_server")
 
 _LONGEST: Final = 2000
 
 
-def log_crash(pid: Pid, name: str, message: Any, status: Status) -> None:
-    """Log the end of a server.
+class Server(Protocol):
+    """Whose end is logged: a `ServerProcess`."""
+
+    pid: Pid
+    names: list[str] | None
+    state: Any
+
+    def label(self) -> str:
+        """Return the server's class name."""
+        ...
+
+    def shown(self, status: Status) -> Status:
+        """Return a status as `format_status` shows it."""
+        ...
+
+
+def log_crash(server: Server, reason: Reason, message: Any) -> None:
+    """Log the end of a server, as its `format_status` lets it be shown.
 
     Args:
-        pid: Its pid.
-        name: Its class and, if it has one, its name.
-        message: What it was handling, to tell a call from a cast and who called; nothing of its contents.
-        status: What may be shown: its state, that message, the reason.
+        server: Which.
+        reason: Why it ends.
+        message: What it was handling, None for a continuation.
     """
+    name = f"{server.label()} {server.names[0] if server.names else server.pid}"
+    handled = UNSET if message is None else request_of(message)
+    status = server.shown(Status(server.state, handled, reason))
     client = message.sender.pid if message.__class__ is CallRequest else None
     reason = status.reason
     trace = reason.traceback if reason.__class__ is Crash else ""
@@ -37,7 +55,7 @@ def log_crash(pid: Pid, name: str, message: Any, status: Status) -> None:
         "%s terminating: %s\nlast message: %s%s\nstate: %s\n%s",
         name, reason, last, "" if client is None else f"\nclient: {client}", state, trace,
         extra={
-            "pid": pid,
+            "pid": server.pid,
             "reason": reason,
             "crash": {"server": name, "message": last, "client": client, "state": state},
         },

@@ -18,8 +18,9 @@ from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Timer
 from roger_actors.otp.serving import system
 from roger_actors.otp.serving.crash_report import log_crash
 from roger_actors.otp.serving.idle import is_disturbed, wait_of
+from roger_actors.otp.serving.long_mailbox import LONG, warn
 from roger_actors.otp.serving.rest_of_coroutine import Rest
-from roger_actors.otp.serving.status import Status, formatted, request_of
+from roger_actors.otp.serving.status import Status, formatted
 
 if TYPE_CHECKING:
     from roger_actors.otp.gen_server import GenServer
@@ -132,6 +133,8 @@ class ServerProcess(Process):
     def rest(self) -> None:
         """Leave the run queue unless there is a continuation or a message."""
         if self.mailbox or self.then is not UNSET:
+            if self.mailbox and len(self.mailbox) > LONG:
+                warn(self)
             self.runtime.requeue(self)
         else:
             self.mailbox = None
@@ -323,15 +326,10 @@ class ServerProcess(Process):
         if not self.alive:
             return
         if not is_clean(reason):
-            self._log_end(reason, message)
+            log_crash(self, reason, message)
         if reply is not UNSET and sender is not None:
             self.runtime.reply(sender, reply)
         self.runtime.end(self, reason)
-
-    def _log_end(self, reason: Reason, message: Any) -> None:
-        name = f"{self.label()} {self.names[0] if self.names else self.pid}"
-        last = UNSET if message is None else request_of(message)
-        log_crash(self.pid, name, message, self.shown(Status(self.state, last, reason)))
 
     # ---------------------------------------------------------------- system requests
 
@@ -360,8 +358,9 @@ class ServerProcess(Process):
     def resume(self) -> None:
         """Take messages again, in the order in which they came."""
         held, self.held = self.held, None
-        if held:
-            held.extend(self.mailbox or ())
+        if held and self.mailbox is not None:
+            self.mailbox.extendleft(reversed(held))
+        elif held:
             self.mailbox = held
 
     def run_suspended(self) -> int:

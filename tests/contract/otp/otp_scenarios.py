@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 
+from roger_actors.errors import ServerExited, StartFailed, Undeliverable
 from roger_actors.otp import (
     KILL,
     ChildSpec,
+    DynamicSupervisor,
     GenServer,
     NoReply,
     Ok,
     Pid,
+    Reply,
     Start,
     Supervisor,
     Task,
@@ -137,3 +140,139 @@ async def tasks_on_a_host_of_their_own(_):
     await GenServer.stop(sup)
     await process.receive(5, matching=lambda message: getattr(message, "ref", None) == ref)
     return ran_on == tasks.host != process.self().host, found, isinstance(outcome, TaskExit)
+
+
+class Unloadable:
+    """Can be pickled, but not restored."""
+
+    def __reduce__(self):
+        return explode, ()
+
+
+def explode():
+    raise LookupError("no such class here")
+
+
+async def said(awaitable):
+    """Return what sending something raises, as text."""
+    try:
+        await awaitable
+    except (Undeliverable, StartFailed, ServerExited) as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+async def at_once(function, *arguments):
+    function(*arguments)
+
+
+async def send_what_cannot_travel(pid):
+    """Send something that cannot be pickled in every way that there is."""
+    stuck = {"a lock": threading.Lock()}
+    starts = ChildSpec(id="c", start=Start("roger_actors.testing.puppet:Puppet", stuck), host=int(pid.host))
+    sup = await Supervisor.start_link([], strategy="one_for_one")
+    dynamic = await DynamicSupervisor.start_link()
+    told = {
+        "send": await said(at_once(process.send, pid, stuck)),
+        "cast": await said(at_once(GenServer.cast, pid, stuck)),
+        "call": await said(GenServer.call(pid, stuck)),
+        "send_request": await said(at_once(GenServer.send_request, pid, stuck)),
+        "replace_state": await said(GenServer.replace_state(pid, lambda _: stuck)),
+        "start_child": await said(Supervisor.start_child(sup, starts)),
+        "dynamic": await said(DynamicSupervisor.start_child(dynamic, starts)),
+        "supervisor": await said(Supervisor.start_link([starts], strategy="one_for_one")),
+        "too large": await said(GenServer.call(pid, bytes(65 * 1024 * 1024))),
+    }
+    alive = await Puppet.call(pid, ("reply", "alive"))
+    for one in (sup, dynamic):
+        await GenServer.stop(one)
+    return told, alive
+
+
+async def start_stubborn():
+    return await Stubborn.start()
+
+
+class Stubborn(GenServer):
+    """Answers with what cannot travel, or cannot be read where it arrives."""
+
+    def init(self):
+        return Ok(threading.Lock())
+
+    def handle_call(self, request, sender, state):
+        return Reply(state if request == "lock" else Unloadable(), state)
+
+    def handle_cast(self, request, state):
+        process.exit(Unloadable())
+
+
+async def ask_the_stubborn(pid, again):
+    """Ask for its state and for answers that cannot travel, without a limit of time."""
+    return [
+        await said(GenServer.get_state(pid, timeout=None)),
+        await said(GenServer.call(again, "unloadable", timeout=None)),
+        await said(GenServer.call(pid, "lock", timeout=None)),
+    ]
+
+
+async def send_what_cannot_be_read(pid, stubborn):
+    """Send what arrives but cannot be restored, between messages that can."""
+    process.send(pid, "before")
+    process.send(pid, Unloadable())
+    process.send(pid, "after")
+    told = [await said(GenServer.call(pid, Unloadable(), timeout=None))]
+    start = Start("roger_actors.testing.puppet:Puppet", Unloadable())
+    spec = ChildSpec(id="c", start=start, host=int(pid.host))
+    sup = await Supervisor.start_link([], strategy="one_for_one")
+    told.append(await said(Supervisor.start_child(sup, spec)))
+    ref = process.monitor(stubborn)
+    process.link(stubborn)
+    GenServer.cast(stubborn, "exit")
+    got = [await process.receive(5), await process.receive(5)]
+    told += sorted(type(one).__name__ + one.reason.kind for one in got if getattr(one, "ref", ref) == ref)
+    await GenServer.stop(sup)
+    return told
+
+
+async def got(name):
+    return [entry[2] for entry in (await GenServer.get_state(name))["journal"] if entry[0] == "got"]
+
+
+class Narrow(GenServer):
+    """Takes a while over each message, and has room for a thousand."""
+
+    max_mailbox = 1000
+
+    def init(self):
+        return Ok(None)
+
+    async def handle_info(self, message, state):
+        await process.sleep(1000)
+        return NoReply(state)
+
+
+async def start_narrow():
+    children = [
+        ChildSpec(id="narrow", start=Start(Narrow, name="narrow")),
+        ChildSpec(id="beside", start=Start(Puppet, name="beside")),
+    ]
+    process.spawn(hold, children)
+    while process.whereis("beside") is None:
+        await process.sleep(0.01)
+    return process.whereis("narrow")
+
+
+async def hold(children):
+    await Supervisor.start_link(children, strategy="one_for_one", max_restarts=1000)
+    await process.receive()
+
+
+async def flood_narrow(host, count, size):
+    """Send far more than there is room for; return how the server ended and whether others live on."""
+    ref = process.monitor(("narrow", host))
+    for number in range(count):
+        process.send(("narrow", host), bytes(size))
+        if number % 1000 == 0:
+            await process.sleep(0)
+    down = await process.receive(20, matching=lambda one: getattr(one, "ref", None) == ref)
+    return repr(down.reason), await Puppet.call(("beside", host), ("reply", "alive"))
