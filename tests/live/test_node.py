@@ -211,3 +211,15 @@ def test_what_was_changed_at_run_time_survives_a_killed_kernel_host(
 
         wait_until(is_back)
         events.next("ran", id=node.enqueue(jobs.Tell.create({}), "comes").id)
+
+
+def test_a_job_reads_the_application_s_environment(embedded: str, events: Any) -> None:
+    tables_ = tables(
+        embedded,
+        partitions={"acme": {"queues": {"default": 1}}},
+        application={"name": "test", "env": {"step": 10}},
+    )
+
+    with Node.start(tables_) as node:
+        node.enqueue(jobs.TellEnv.create({}), "acme")
+        assert events.next("env")["step"] == 10

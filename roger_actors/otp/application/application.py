@@ -40,7 +40,7 @@ from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current, exit, here, receive, send, spawn, trap_exit  # noqa: A004 - its OTP name
 from roger_actors.otp.reason import SHUTDOWN, Fault, Reason, is_clean
-from roger_actors.otp.runtime import Runtime
+from roger_actors.otp.runtime import CURRENT, Runtime
 from roger_actors.otp.supervision.restart import SIMPLE, SupervisorFlags
 from roger_actors.otp.supervisor import Supervisor
 from roger_actors.settings import Section, Spot, read_tables
@@ -233,20 +233,30 @@ class Application:
 
     # ---------------------------------------------------------------- environment
 
+    # Usable in any thread of the host, that of a job above all: each is one operation on a dictionary.
+
     @staticmethod
     def get_env(name: str, key: str, default: Any = None) -> Any:
         """Return a value of an application's environment on this host, the default if there is none."""
-        return here().environments.get(name, {}).get(key, default)
+        return _environments().get(name, {}).get(key, default)
 
     @staticmethod
     def get_all_env(name: str) -> dict[str, Any]:
         """Return a copy of an application's environment on this host; empty if there is none."""
-        return dict(here().environments.get(name, {}))
+        return dict(_environments().get(name, {}))
 
     @staticmethod
     def put_env(name: str, key: str, value: Any) -> None:
         """Set a value of an application's environment, on this host and until the host ends."""
-        here().environments.setdefault(name, {})[key] = value
+        _environments().setdefault(name, {})[key] = value
+
+
+def _environments() -> dict[str, dict[str, Any]]:
+    process = CURRENT.get()
+    runtime = Runtime.default if process is None else process.runtime
+    if runtime is None:
+        raise RuntimeError("no host runs here: start a node, or use roger_actors.testing")
+    return runtime.environments
 
 
 def _master_of(runtime: Runtime, name: str) -> Pid | None:

@@ -36,6 +36,13 @@ class Tell(Job):
         return args
 
 
+class TellEnv(Job):
+    """Says what it finds in the application's environment."""
+
+    def perform(self, args: Any) -> Any:
+        tell("env", step=Application.get_env("test", "step"))
+
+
 class Unique(Tell):
     """Of one number at a time."""
 
