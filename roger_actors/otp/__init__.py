@@ -30,6 +30,7 @@ from roger_actors.otp.application import (
     read_application,
     read_options,
     schema_table,
+    short_name,
     table_of,
     walk,
 )
@@ -164,6 +165,7 @@ __all__ = [
     "reason",
     "schema_table",
     "serve_outside",
+    "short_name",
     "start_host",
     "table_of",
     "trace",

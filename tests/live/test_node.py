@@ -83,6 +83,7 @@ def test_supervisors_of_a_file_run_where_it_says_and_every_child_is_found_by_its
         app = next(host for host in node.tree()["tree"]["children"] if host["id"] == "app")
         near, apart, many = app["children"]
         assert [child["id"] for child in near["children"]] == ["a", "far"]
+        assert [child["id"] for child in apart["children"]] == ["c"]
         assert many["children"] == []
         assert len({child["host"] for child in (app, near["children"][1], apart)}) == 3
 

@@ -15,7 +15,14 @@ from roger_actors.otp.application.schema import (
     flags_table,
     schema_table,
 )
-from roger_actors.otp.application.short_names import BEHAVIOURS, flags_of_child, nested_specs, placed, walk
+from roger_actors.otp.application.short_names import (
+    BEHAVIOURS,
+    flags_of_child,
+    nested_specs,
+    placed,
+    short_name,
+    walk,
+)
 from roger_actors.otp.application.tables import (
     DEFAULT_FLAGS,
     options_table,
@@ -41,6 +48,7 @@ __all__ = [
     "read_application",
     "read_options",
     "schema_table",
+    "short_name",
     "table_of",
     "walk",
 ]

@@ -204,6 +204,12 @@ def behaviour_of_child(spec: ChildSpec) -> tuple[str, Behaviour] | None:
     return behaviour_of(getattr(spec.start, "target", None))
 
 
+def short_name(spec: ChildSpec) -> str:
+    """Return how a file says what a child is started from."""
+    known = behaviour_of_child(spec)
+    return spec.start.path if known is None else known[0]
+
+
 def walk(specs: Iterable[ChildSpec]) -> Iterator[ChildSpec]:
     """Give every child of a tree, each before what it will supervise."""
     for spec in specs:

@@ -138,8 +138,6 @@ def _expand(
     """Put each host's tree where the host stands as a child, and each placed child where it belongs."""
     if node is None:
         return
-    for child in node["children"]:
-        _expand(child, by_host, placed)
     host = node.get("host")
     inner = by_host.get(host, {}) if host is not None else {}
     if node["pid"] in placed:
@@ -152,5 +150,6 @@ def _expand(
         if inner.get("standing"):
             node["function"] = inner["standing"].get("function")
         if inner.get("tree") is not None:
-            _expand(inner["tree"], by_host, placed)
             node["children"] = inner["tree"]["children"]
+    for child in node["children"]:
+        _expand(child, by_host, placed)

@@ -180,14 +180,18 @@ def host_tree(runtime: Runtime) -> dict[str, Any]:
         else _node(runtime, ChildInfo(TOP, top.pid, "supervisor", (top.label(),)), 0, seen)
     )
     others = [process for process in runtime.processes.values() if process.pid.serial not in seen]
-    placed = [process for process in others if process.parent and process.parent.host != runtime.host]
-    loose = [process for process in others if process not in placed]
+    placed = [
+        _described(runtime, process, seen)
+        for process in others
+        if process.parent and process.parent.host != runtime.host
+    ]
+    loose = [process for process in others if process.pid.serial not in seen]
     return {
         "host": runtime.host,
         "role": runtime.endpoint.role,
         "processes": len(runtime.processes),
         "lingering": len(runtime.lingering),
-        "placed": [describe(process) for process in placed],
+        "placed": placed,
         "outside": [describe(process) for process in loose[:MOST_CHILDREN]],
         "outside_count": len(loose),
         "tree": tree,
@@ -208,22 +212,22 @@ def _node(runtime: Runtime, info: ChildInfo, restarts: int, seen: set[int]) -> d
     }
     process = runtime.find(pid) if isinstance(pid, Pid) else None
     if process is not None:
-        seen.add(process.pid.serial)
-        node.update(describe(process))
-        node["children"] = _children(runtime, process, node, seen)
+        node.update(_described(runtime, process, seen))
     elif isinstance(pid, Pid):
         node["state"] = "elsewhere"
     return node
 
 
-def _children(
-    runtime: Runtime, process: Process, node: dict[str, Any], seen: set[int]
-) -> list[dict[str, Any]]:
+def _described(runtime: Runtime, process: Process, seen: set[int]) -> dict[str, Any]:
+    """Return a process with what it supervises."""
+    seen.add(process.pid.serial)
+    node = {**describe(process), "children": []}
     if not isinstance(process, ServerProcess) or process.state is None:
-        return []
+        return node
     children = process.server.children_of(process.state)
     node["count"] = len(children)
     for info, _ in children[MOST_CHILDREN:]:
         if isinstance(info.pid, Pid):
             seen.add(info.pid.serial)
-    return [_node(runtime, info, restarts, seen) for info, restarts in children[:MOST_CHILDREN]]
+    node["children"] = [_node(runtime, info, restarts, seen) for info, restarts in children[:MOST_CHILDREN]]
+    return node

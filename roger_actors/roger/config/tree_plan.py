@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from roger_actors.otp import Application, ChildSpec, SupervisorFlags, flags_of_child, nested_specs
+from roger_actors.otp import Application, ChildSpec, SupervisorFlags, flags_of_child, nested_specs, short_name
 from roger_actors.roger.config.value import Config
 
 Kind: TypeAlias = Literal["node", "host", "supervisor", "worker", "many"]
@@ -119,7 +119,7 @@ def _child(spec: ChildSpec) -> Branch:
     flags = flags_of_child(spec)
     limits = () if flags is None else (_limits(flags),)
     place = {"same": (), "own": ("in a host of its own",)}.get(str(spec.host), (f"on host {spec.host}",))
-    notes = (spec.start.path.removeprefix("roger_actors.otp."), *limits, full.restart, shutdown, *place)
+    notes = (short_name(spec), *limits, full.restart, shutdown, *place)
     return Branch(
         id=str(spec.id),
         kind=full.type or "worker",
