@@ -75,7 +75,7 @@ fault: setup-dev ## Every fault test, the long ones too
 	@.ci/with-rabbitmq $(BIN)pytest $(JUNIT) -m "fault or long" $(ARGS)
 
 docs: setup-dev ## Build the documentation strictly into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(BIN)mkdocs build --strict --config-file docs/mkdocs.yml # --quiet would hide broken links from --strict
 
 docs-serve: setup-dev ## Show the documentation on a local port
 	@NO_MKDOCS_2_WARNING=1 $(BIN)mkdocs serve --config-file docs/mkdocs.yml

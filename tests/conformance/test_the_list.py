@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from conformance_table import read_list
+from conformance_table import left_out, read_list
 
 HERE = Path(__file__).parent
 
@@ -39,3 +39,8 @@ def test_a_test_stands_in_the_file_of_its_section():
     sections = {number: line.section[0].lower() for number, line in read_list().items()}
     for path, name, (number,) in _marked():
         assert path.name.startswith(f"test_{sections[number]}_"), f"{name} in {path.name}"
+
+
+def test_every_line_has_one_test_or_a_reason():
+    tests = [number for _, _, lines in _marked() for number in lines]
+    assert sorted([*tests, *left_out()]) == sorted(read_list())
