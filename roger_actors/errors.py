@@ -34,6 +34,7 @@ RogerActorsError
 │   ├── ConnectionFailed                   never opened
 │   ├── ConnectionLost                     was open
 │   ├── ChannelClosed                      carries AMQP code and text
+│   ├── ChannelLimit                       the broker allows too few per connection
 │   ├── TopologyMismatch                   declared before with other settings
 │   ├── Unroutable                         no queue took the message
 │   ├── PublishUnconfirmed                 the deadline passed without a confirm
@@ -286,6 +287,12 @@ class ChannelClosed(BrokerError):
     """The broker closed a channel. Data: `code`, `text`."""
 
     template = "the broker closed the channel: {code} {text}"
+
+
+class ChannelLimit(BrokerError):
+    """The broker allows too few channels per connection. Data: `broker`, `allowed`, `needed`."""
+
+    template = "{broker} allows {allowed} channels per connection, {needed} are needed: raise its channel_max"
 
 
 class TopologyMismatch(BrokerError):

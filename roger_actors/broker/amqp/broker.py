@@ -2,7 +2,7 @@
 
 One connection publishes and does nothing else, because RabbitMQ stops reading from it under a memory or
 disk alarm. Everything else goes over consuming connections, so that acknowledgements, which free
-memory, and questions go on meanwhile. A further consuming connection is opened per 1,000 consumers.
+memory, and questions go on meanwhile. Consumers are spread over as many as they need, see `links`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,15 @@ from roger_actors.broker.amqp.consumer import AmqpConsumer
 from roger_actors.broker.amqp.control import Control
 from roger_actors.broker.amqp.declarer import Declarer
 from roger_actors.broker.amqp.link import Link, address_of, read_url
+from roger_actors.broker.amqp.links import Links
 from roger_actors.broker.amqp.publisher import Publisher
 from roger_actors.broker.amqp.tables import AmqpTables
 from roger_actors.broker.base import Delivery, Message, QueueCounts, QueueSpec
-from roger_actors.broker.topology import (
-    BUS,
-)
-from roger_actors.errors import BrokerError, ConnectionFailed, ConnectionLost
+from roger_actors.broker.topology import BUS
+from roger_actors.errors import BrokerError, ChannelLimit, ConnectionFailed, ConnectionLost
 
-PRECONDITION_FAILED = 406
-NOT_FOUND = 404
 ACKS_HELD = 0.001
 """Seconds that acknowledgements wait for company while the broker has no need of them."""
-CONSUMERS_PER_LINK = 1000
 BUS_PREFETCH = 1000
 BROADCAST_SECONDS = 5.0
 
@@ -52,6 +48,7 @@ class AmqpBroker:
         self._address = address_of(self._parameters)
         self._publishing = Link(self._parameters, self._publishing_up, self._publishing_down)
         self._consuming = Link(self._parameters, self._consuming_up, self._consuming_down)
+        self._links = Links(self._consuming, self._make_link, self._address)
         self._control = Control(self._consuming, self._address)
         self._declarer = Declarer(self._control, prefix)
         self._publisher = Publisher(
@@ -60,7 +57,7 @@ class AmqpBroker:
         self._publishing.on_unblocked = self._publisher.pump_again
         self._tables = AmqpTables(self)
         self._specs: dict[str, QueueSpec] = {}
-        self._consumers: list[AmqpConsumer] = []
+        self._consumers: dict[AmqpConsumer, Link] = {}
         self._topics: dict[str, list[Callable[[bytes], None]]] = {}
         self._dirty: dict[AmqpConsumer, None] = {}
         self._flushing = False
@@ -68,7 +65,6 @@ class AmqpBroker:
         self._bus: AmqpConsumer | None = None
         self._own: list[AmqpConsumer] = []
         self._subscribing = asyncio.Lock()
-        self._extra_links: list[Link] = []
         self._is_open = False
         self._was_down = False
         self._watch: asyncio.Task[None] | None = None
@@ -95,13 +91,14 @@ class AmqpBroker:
 
         Raises:
             ConnectionFailed: Refused, wrong password, unknown vhost, no answer in time; says which.
+            ChannelLimit: The broker allows too few channels per connection.
         """
         self._is_open = True
         try:
             async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
                 group.create_task(self._consuming.open())
                 group.create_task(self._publishing.open())
-        except* ConnectionFailed as group_error:
+        except* (ConnectionFailed, ChannelLimit) as group_error:
             await self.close()
             raise group_error.exceptions[0] from None
         except* TimeoutError:
@@ -122,8 +119,7 @@ class AmqpBroker:
         for consumer in [*self._consumers, *self._own]:
             consumer.abandon()
         self._publisher.close(ConnectionLost(broker=self._address, detail="it was closed"))
-        links = [self._publishing, self._consuming, *self._extra_links]
-        await asyncio.gather(*(link.close() for link in links))
+        await asyncio.gather(self._publishing.close(), self._links.close())
 
     async def serve_tables(self) -> None:
         """Stand for election as the owner of the tables."""
@@ -140,6 +136,7 @@ class AmqpBroker:
         self._lost(reason)
 
     async def _consuming_up(self, connection: SwiftConnection) -> None:
+        self._links.check_limit()
         await self._control.run(self._declarer.declare_base, connection=connection)
         for error in await self._declarer.declare_all(list(self._specs.values()), connection):
             if isinstance(error, ConnectionLost):
@@ -230,35 +227,39 @@ class AmqpBroker:
         on_delivery: Callable[[Delivery], None],
         on_reset: Callable[[str], None],
     ) -> AmqpConsumer:
-        """Subscribe to a queue, on a channel of its own."""
-        consumer = self._make_consumer(queue, prefetch, on_delivery, on_reset)
-        self._consumers.append(consumer)
-        try:
-            await consumer.start()
-        except BaseException:
-            self._consumers.remove(consumer)
-            raise
+        """Subscribe to a queue, on a channel of its own.
+
+        Raises:
+            Unroutable: The queue does not exist.
+            ConnectionFailed: It needs one more connection, and that cannot be opened.
+        """
+        spec = self._specs.get(queue)
+        link = await self._links.take(on_main=spec is not None and spec.exclusive)
+        consumer = self._make_consumer(queue, link, prefetch, on_delivery, on_reset)
+        self._consumers[consumer] = link
+        await consumer.start()  # a failure closes it
         return consumer
 
     def _make_consumer(
         self,
         queue: str,
+        link: Link,
         prefetch: int,
         on_delivery: Callable[[Delivery], None],
         on_reset: Callable[[str], None],
     ) -> AmqpConsumer:
-        self._consumers = [c for c in self._consumers if not c.is_closed]
-        link = self._link_with_room(queue)
+        declared_on = self._consuming.connection
 
         async def revive() -> None:
+            nonlocal declared_on
+            previous, declared_on = declared_on, self._consuming.connection
             spec = self._specs.get(queue)
-            if spec is not None:
+            # On a new connection all queues were declared already, before anybody was let in.
+            if spec is not None and previous is declared_on:
                 await self._control.run(lambda c: self._declarer.declare_queue(c, spec))
 
         async def wait_ready() -> SwiftConnection:
             await self._consuming.wait_up()
-            if link is not self._consuming and not link.is_kept:
-                await link.open()
             return await link.wait_up()
 
         return AmqpConsumer(
@@ -267,20 +268,20 @@ class AmqpBroker:
             prefetch,
             on_delivery=on_delivery,
             on_reset=on_reset,
+            on_closed=self._forget_consumer,
             wait_ready=wait_ready,
             revive=revive,
             flush=self._mark_dirty,
             broker=self._address,
         )
 
-    def _link_with_room(self, queue: str) -> Link:
-        spec = self._specs.get(queue)
-        place = len(self._consumers) // CONSUMERS_PER_LINK
-        if place == 0 or (spec is not None and spec.exclusive):
-            return self._consuming  # an exclusive queue is to be had on its own connection only
-        while len(self._extra_links) < place:
-            self._extra_links.append(Link(self._parameters, _nothing_async, _nothing))
-        return self._extra_links[place - 1]
+    def _make_link(self) -> Link:
+        return Link(self._parameters, _nothing_async, _nothing)
+
+    def _forget_consumer(self, consumer: AmqpConsumer) -> None:
+        link = self._consumers.pop(consumer, None)
+        if link is not None:
+            self._links.leave(link)
 
     def _mark_dirty(self, consumer: AmqpConsumer) -> None:
         """Send acknowledgements soon, and together: at once only where the broker waits for them."""
@@ -345,7 +346,7 @@ class AmqpBroker:
             on_delivery: Called for each delivery.
             on_renewed: Called when it stands under a new name.
         """
-        consumer = self._make_consumer(f"roger.{label}", prefetch, on_delivery, _nothing)
+        consumer = self._make_consumer(f"roger.{label}", self._consuming, prefetch, on_delivery, _nothing)
 
         async def renew() -> None:
             name = f"roger.{label}.{self._name}.{secrets.token_hex(6)}"

@@ -22,7 +22,8 @@ from roger_actors.errors import BrokerError, ChannelClosed, ConnectionLost, Unro
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
+LONGEST_PAUSE = 0.5
+"""Seconds between two tries at the most; half of it or more, so that many consumers do not come at once."""
 SUBSCRIBE_SECONDS = 30.0
 NOT_FOUND = 404
 
@@ -89,6 +90,7 @@ class AmqpConsumer:
         prefetch: Unacked deliveries that may be outstanding.
         on_delivery: Gets each delivery.
         on_reset: Gets the reason when everything outstanding has become stale.
+        on_closed: Called when it is closed for good.
         wait_ready: Waits until the connection is open and the queues are declared on it.
         revive: Declares the queue again; awaited before each subscription but the first.
         flush: Asks that `take_frames` be called before the loop waits again.
@@ -103,6 +105,7 @@ class AmqpConsumer:
         *,
         on_delivery: Callable[[Delivery], None],
         on_reset: Callable[[str], None],
+        on_closed: Callable[[AmqpConsumer], None],
         wait_ready: Callable[[], Awaitable[SwiftConnection]],
         revive: Callable[[], Awaitable[None]],
         flush: Callable[[AmqpConsumer], None],
@@ -111,7 +114,7 @@ class AmqpConsumer:
         self.queue = queue
         self.name = name
         self._prefetch = prefetch
-        self._on_delivery, self._on_reset = on_delivery, on_reset
+        self._on_delivery, self._on_reset, self._on_closed = on_delivery, on_reset, on_closed
         self._wait_ready, self._revive, self._flush, self._broker = wait_ready, revive, flush, broker
         self._generation = 0
         self._channel: Channel | None = None
@@ -253,6 +256,7 @@ class AmqpConsumer:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._life = self._changing = None
         self._rouse()
+        self._on_closed(self)
         if channel is not None:
             with contextlib.suppress(TimeoutError):
                 await channel.finish()
@@ -260,22 +264,21 @@ class AmqpConsumer:
     # -- its life
 
     async def _live(self) -> None:
-        pause = FIRST_PAUSE
+        pause, told = FIRST_PAUSE, ""
         while True:
             try:
                 reason = await self._live_once()
-                pause = FIRST_PAUSE
-            except (ChannelClosed, ConnectionLost) as error:
+                pause, told = FIRST_PAUSE, ""
+            except BrokerError as error:
                 if not self._started.done() and isinstance(error, ChannelClosed):
                     self._refuse(error)
                     return
                 reason = str(error)
                 pause = min(pause * 2, LONGEST_PAUSE)
-                logger.info("could not consume from %s: %s", self.queue, reason)
-            except BrokerError as error:
-                reason = str(error)
-                pause = min(pause * 2, LONGEST_PAUSE)
-                logger.warning("could not declare %s again: %s", self.queue, reason)
+                if reason != told:
+                    told = reason
+                    level = logging.INFO if isinstance(error, ConnectionLost) else logging.WARNING
+                    logger.log(level, "cannot consume from %s: %s; trying again", self.queue, reason)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  not a secret
 
     def _refuse(self, error: ChannelClosed) -> None:

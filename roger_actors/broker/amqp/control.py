@@ -16,7 +16,7 @@ import pika.spec
 
 from roger_actors.broker.amqp.connection import Reader, SwiftConnection
 from roger_actors.broker.amqp.link import Link
-from roger_actors.errors import ChannelClosed, ConnectionLost
+from roger_actors.errors import ChannelClosed, ChannelLimit, ConnectionLost
 
 CHANNELS = 8
 SECONDS = 30.0
@@ -43,7 +43,12 @@ class Channel:
 
     @classmethod
     async def open(cls, connection: SwiftConnection, broker: str, number: int | None = None) -> Channel:
-        """Open a channel; raises `ConnectionLost`."""
+        """Open a channel.
+
+        Raises:
+            ChannelLimit: The connection has as many as the broker allows.
+            ConnectionLost: It ended meanwhile.
+        """
         opened: asyncio.Future[pika.channel.Channel] = asyncio.get_running_loop().create_future()
 
         def fail(_: object, error: BaseException) -> None:
@@ -52,6 +57,9 @@ class Channel:
 
         try:
             channel = connection.channel(number, lambda c: None if opened.done() else opened.set_result(c))
+        except pika.exceptions.NoFreeChannels:
+            allowed = int(connection.params.channel_max)
+            raise ChannelLimit(broker=broker, allowed=allowed, needed=allowed + 1) from None
         except pika.exceptions.AMQPError as error:
             raise ConnectionLost(broker=broker, detail=repr(error)) from error
         channel.add_on_close_callback(fail)
@@ -177,27 +185,27 @@ class Control:
 
         Raises:
             ChannelClosed: The broker refused it.
-            ConnectionLost: No answer for 30 s.
+            ConnectionLost: No answer for 30 s, beside the time that others before it took.
         """
         if self._link.is_closed:
             raise ConnectionLost(broker=self._broker, detail="it is not open in this process")
         try:
-            async with asyncio.timeout(SECONDS), self._slots:
-                while True:
-                    try:
-                        return await self._run_once(operation, connection)
-                    except ConnectionLost:
-                        if connection is not None:
-                            raise
-                        await asyncio.sleep(0.05)
+            while True:
+                # No slot is held while waiting for a connection: opening one takes slots, too.
+                async with asyncio.timeout(SECONDS):
+                    current = connection or await self._link.wait_up()
+                try:
+                    async with self._slots, asyncio.timeout(SECONDS):
+                        return await self._run_once(operation, current)
+                except ConnectionLost:
+                    if connection is not None:
+                        raise
+                    await asyncio.sleep(0.05)
         except TimeoutError:
             detail = f"no answer for {SECONDS:.0f} s; is it out of memory, disk or file descriptors?"
             raise ConnectionLost(broker=self._broker, detail=detail) from None
 
-    async def _run_once(
-        self, operation: Callable[[Channel], Awaitable[T]], connection: SwiftConnection | None
-    ) -> T:
-        current = connection or await self._link.wait_up()
+    async def _run_once(self, operation: Callable[[Channel], Awaitable[T]], current: SwiftConnection) -> T:
         self._idle = [c for c in self._idle if c.is_open and c.connection is current]
         channel = self._idle.pop() if self._idle else await Channel.open(current, self._broker)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
@@ -29,7 +30,8 @@ HEARTBEAT = 8
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
+LONGEST_PAUSE = 0.5
+"""Seconds between two tries to connect at the most: that of a broker that is away costs next to nothing."""
 FRAME_MAX = 131_072
 
 
@@ -70,11 +72,9 @@ def explain(error: BaseException, parameters: pika.URLParameters) -> str:
     for cause in causes:
         if isinstance(cause, pika.exceptions.ConnectionClosed):
             return _explain_close(cause, parameters)
-    # What the broker said while the connection was opened is only to be had as text.
-    if any(
-        isinstance(c, pika.exceptions.ProbableAccessDeniedError) and "not found" in str(c) for c in causes
-    ):
-        return f"there is no vhost {parameters.virtual_host!r}"
+    denied = next((c for c in causes if isinstance(c, pika.exceptions.ProbableAccessDeniedError)), None)
+    if denied is not None:
+        return _explain_denial(str(denied), parameters)
     for kinds, text in _TEXTS:
         if any(isinstance(cause, kinds) for cause in causes):
             return text
@@ -91,10 +91,17 @@ def _explain_close(error: pika.exceptions.ConnectionClosed, parameters: pika.URL
     return f"closed by the broker: {error.reply_code} {text}"
 
 
+def _explain_denial(text: str, parameters: pika.URLParameters) -> str:
+    """Say why a vhost cannot be entered; what the broker said of it is only to be had as text."""
+    if "not found" in text:
+        return f"there is no vhost {parameters.virtual_host!r}"
+    limit = re.search(r"connection limit \(\d+\) is reached", text)
+    return f"access to the vhost refused: {limit[0]}" if limit else "access to the vhost refused"
+
+
 _TEXTS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (pika.exceptions.AuthenticationError, "user name or password refused"),
     (pika.exceptions.ProbableAuthenticationError, "user name or password refused"),
-    (pika.exceptions.ProbableAccessDeniedError, "access to the vhost refused"),
     (pika.exceptions.AMQPHeartbeatTimeout, "the broker was silent for too long"),
     (ConnectionRefusedError, "connection refused, nothing listens there"),
     (socket.gaierror, "the host name is not known"),
@@ -123,6 +130,9 @@ class Link:
         parameters: Where to.
         on_up: Awaited after each opening; if it fails, the connection is closed and opened anew.
         on_down: Called with a one-line reason when an open connection is lost.
+
+    Attributes:
+        channel_max: How many channels the broker allows on it, 0 before the first opening.
     """
 
     def __init__(
@@ -139,6 +149,7 @@ class Link:
         self.connection: SwiftConnection | None = None
         self.is_blocked = False
         self.is_closed = False
+        self.channel_max = 0
 
     async def open(self) -> None:
         """Open the connection once; from then on it is kept open.
@@ -187,14 +198,16 @@ class Link:
             await self._reopen()
 
     async def _reopen(self) -> None:
-        pause = FIRST_PAUSE
+        pause, told = FIRST_PAUSE, ""
         while True:
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  not a secret
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  not a secret
             try:
                 connection = await self._attempt()
                 await self._welcome(connection)
             except BrokerError as error:
-                logger.info("could not connect again: %s", error)
+                if str(error) != told:
+                    told = str(error)
+                    logger.info("could not connect again: %s; trying on", told)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 return
@@ -227,6 +240,7 @@ class Link:
                 raise self._failure(error) from None
             raise
         self.connection, self._lost, self.is_blocked = connection, lost, False
+        self.channel_max = int(connection.params.channel_max)
         return connection
 
     def _failure(self, error: BaseException) -> ConnectionFailed:
