@@ -41,6 +41,7 @@ RogerActorsError
 │   ├── StorageFailed                      the embedded broker's file cannot be written
 │   └── TablesTimeout (also TimeoutError)  the owner of the tables did not answer in time
 └── JobError
+    ├── InvalidTime (also ValueError)      a moment without a time zone, or too far away
     ├── InvalidJob                         a class that is no job, or arguments that cannot travel
     ├── UndecodableJob                     a payload that is no job of a known format
     ├── UnknownJobClass                    well formed, but this node has no such class
@@ -327,6 +328,12 @@ class TablesTimeout(BrokerError, TimeoutError):
 
 class JobError(RogerActorsError):
     """Base of what can go wrong with a job."""
+
+
+class InvalidTime(JobError, ValueError):
+    """When a job is to start cannot be meant so. Data: `name` (the argument), `value`, `expected`."""
+
+    template = "{name} is {value}, expected {expected}"
 
 
 class InvalidJob(JobError):

@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from roger_actors.broker.base import (
+    MAX_DELAY,
     QUARANTINE,
     Broker,
     Change,
@@ -36,6 +37,7 @@ from roger_actors.broker.base import (
 from roger_actors.errors import ConfigError
 
 __all__ = [
+    "MAX_DELAY",
     "QUARANTINE",
     "Broker",
     "Change",

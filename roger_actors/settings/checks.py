@@ -224,6 +224,18 @@ def seconds(*, above: float | None = None, at_least: float | None = None, at_mos
     return Check(check, {"type": "number", **least, "maximum": at_most})
 
 
+def fraction() -> Check[float]:
+    """Return the check for a number from 0 to 1."""
+
+    def check(spot: Spot) -> float:
+        value = spot.value
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            spot.refuse("a number from 0 to 1")
+        return float(value)
+
+    return Check(check, {"type": "number", "minimum": 0, "maximum": 1})
+
+
 def size(minimum: int) -> Check[int]:
     """Return the check for a size in bytes: a whole number, or a string with a unit (`"512 MiB"`)."""
     expected = f'a size of at least {minimum} bytes, as a whole number or a string like "512 MiB"'

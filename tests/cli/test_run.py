@@ -46,6 +46,12 @@ def test_arguments_from_the_standard_input_and_the_record_as_json(cli, node, pro
     wait_for_line(project / "ran.txt", "mine")
 
 
+def test_a_moment_with_a_zone_is_taken_for_the_start(cli, node, project):
+    done = cli("enqueue", "acme", "Touch", '{"path": "ran.txt"}', "--at", "2026-01-01T00:00+01:00")
+
+    wait_for_line(project / "ran.txt", done.out.strip())
+
+
 def test_a_duplicate_is_one_line_and_status_1(cli, node):
     cli("pause", "acme", "images")
     first = cli("enqueue", "acme", "Resize", '{"id": 7}')

@@ -17,6 +17,21 @@ def test_enqueueing_to_a_queue_that_was_never_started_is_an_error(cli):
 
 
 @pytest.mark.parametrize(
+    ("at", "error"),
+    [
+        ("tomorrow", "--at is 'tomorrow', expected ISO 8601, as 2027-01-31T09:00+01:00"),
+        ("2027-01-31T09:00", "at is 2027-01-31T09:00:00, expected a datetime with a time zone"),
+        ("2999-01-31T09:00Z", "at is 2999-01-31T09:00:00+00:00, expected at most 366 days from now"),
+    ],
+)
+def test_a_moment_that_cannot_be_meant_is_refused(cli, at, error):
+    done = cli("enqueue", "acme", "Touch", "{}", "--at", at)
+
+    assert done.status == 2
+    assert done.err.startswith(f"error: {error}")
+
+
+@pytest.mark.parametrize(
     ("name", "error"),
     [
         ("Tuch", "no job class 'Tuch' in the configured job modules; did you mean Touch?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, assert_type
 
 from roger_actors import (
@@ -140,6 +141,7 @@ def enqueue_from_a_node() -> None:
         record = Resize.create({"id": 7, "width": 320})
         assert_type(record, JobRecord)
         assert_type(node.enqueue(record, "acme"), JobRecord)
+        assert_type(node.enqueue(record, "acme", at=datetime.now(UTC)), JobRecord)
         assert_type(node.enqueue_many([record], "acme"), list[JobRecord | RogerActorsError])
 
 

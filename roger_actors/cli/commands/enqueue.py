@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import click
 from roger_actors import Client
 from roger_actors.cli.options import config_option, json_option
 from roger_actors.cli.output import print_done, print_json
-from roger_actors.errors import InvalidConfig
+from roger_actors.errors import InvalidConfig, InvalidTime
 from roger_actors.roger import Config, Job, JobRecord, Registry, check_imports, load
 
 
@@ -29,6 +30,11 @@ from roger_actors.roger import Config, Job, JobRecord, Registry, check_imports, 
 @click.argument("args", metavar="ARGS-JSON")
 @click.option("--queue", help="Queue type, instead of the class's own.")
 @click.option("--delay", type=click.FloatRange(0), default=0.0, help="Seconds before it may start.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="When it may start, instead: ISO 8601 with a zone, as 2027-01-31T09:00+01:00.",
+)
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds to wait for the broker's confirm."
 )
@@ -42,6 +48,7 @@ def command(
     args: str,
     queue: str | None,
     delay: float,
+    at: str | None,
     timeout: float | None,
     job_id: str | None,
     file: Path,
@@ -55,8 +62,14 @@ def command(
     """
     config = load(file)
     record = _create(config, job_class, _parsed(args), job_id)
+    moment = None if at is None else _moment(at)
     with Client(config) as client:
-        queued = client.enqueue(record, partition, override_queue=queue, delay=delay, timeout=timeout)
+        try:
+            queued = client.enqueue(
+                record, partition, override_queue=queue, delay=delay, at=moment, timeout=timeout
+            )
+        except InvalidTime as error:
+            raise click.UsageError(str(error)) from None
     if as_json:
         print_json({"partition": partition, **attrs.asdict(queued)})
     else:
@@ -71,6 +84,13 @@ def _parsed(args: str) -> Any:
         raise click.UsageError(f"ARGS-JSON is no JSON: {error}: {text[:60]!r}") from None
     except RecursionError:
         raise click.UsageError("ARGS-JSON is nested too deeply") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(f"--at is {text!r}, expected ISO 8601, as 2027-01-31T09:00+01:00") from None
 
 
 def _create(config: Config, name: str, args: Any, job_id: str | None) -> JobRecord:

@@ -9,23 +9,23 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
 
 from roger_actors.broker import Broker, Change, Message
 from roger_actors.clock import Clock, SystemClock
-from roger_actors.errors import DuplicateJob, RogerActorsError, Unroutable
+from roger_actors.errors import DuplicateJob, RogerActorsError
 from roger_actors.roger import queue
-from roger_actors.roger.global_state import flags, queue_key
-from roger_actors.roger.jobs.codec import check_size, decode, encode
+from roger_actors.roger.client.due import seconds_until
+from roger_actors.roger.client.enqueuing import Enqueued, Enqueuer
+from roger_actors.roger.global_state import flags
+from roger_actors.roger.jobs.codec import decode
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.shelf import shelf
 from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.system.call import Answers, SystemCaller
-
-Enqueued = JobRecord | RogerActorsError
-"""What became of one record of `enqueue_many`: the stamped record, or why it was refused."""
 
 
 class AsyncClient:
@@ -47,11 +47,10 @@ class AsyncClient:
         clock: Clock | None = None,
     ) -> None:
         self._broker = broker
-        self._max_payload = max_payload
         self._timeout = enqueue_timeout
         self._clock = clock or SystemClock()
+        self._enqueuer = Enqueuer(broker, max_payload=max_payload, clock=self._clock)
         self._system = SystemCaller(broker)
-        self._known_queues: set[str] = set()
 
     # -- jobs ------------------------------------------------------------------------------------
 
@@ -62,6 +61,7 @@ class AsyncClient:
         *,
         override_queue: str | None = None,
         delay: float = 0.0,
+        at: datetime | None = None,
         timeout: float | None = None,
     ) -> JobRecord:
         """Put a job into its partition's queue; when this returns the broker has it on disk.
@@ -70,7 +70,9 @@ class AsyncClient:
             record: Made by `Job.create`.
             partition: The tenant.
             override_queue: Queue type instead of the record's own.
-            delay: Seconds before it may start.
+            delay: Seconds before it may start, up to 366 days.
+            at: The moment before which it may not start, instead of a delay: a `datetime` with a time
+                zone, read against this machine's clock; one that has passed means now.
             timeout: Seconds to wait for the broker; default from the configuration.
 
         Returns:
@@ -78,11 +80,16 @@ class AsyncClient:
 
         Raises:
             DuplicateJob: Its queue key is held by a job that has not left yet.
+            InvalidTime: `at` has no time zone, `delay` is no number, or it is too far away.
             Unroutable: The partition or queue type was never started.
             JobTooLarge: The payload is over the limit.
             PublishUnconfirmed: The broker did not confirm in time; the job may or may not be queued.
         """
-        (outcome,) = await self._enqueue([record], partition, override_queue, delay, timeout)
+        limit = self._timeout if timeout is None else timeout
+        wait = seconds_until(delay, at, self._clock.wall())
+        (outcome,) = await self._enqueuer.enqueue(
+            [record], partition, override_queue=override_queue, delay=wait, limit=limit
+        )
         if isinstance(outcome, RogerActorsError):
             raise outcome
         return outcome
@@ -93,6 +100,7 @@ class AsyncClient:
         partition: str,
         *,
         delay: float = 0.0,
+        at: datetime | None = None,
         timeout: float | None = None,
     ) -> list[Enqueued]:
         """Put many jobs into one partition, pipelined; each is confirmed when this returns.
@@ -100,119 +108,20 @@ class AsyncClient:
         Args:
             records: Made by `Job.create`.
             partition: The tenant.
-            delay: Seconds before they may start.
+            delay: Seconds before they may start, up to 366 days.
+            at: The moment before which they may not start, instead of a delay; see `enqueue`.
             timeout: Seconds for all of them; default from the configuration.
 
         Returns:
             In order, each record with `queued_at` set, or the error that refused it (not raised, so
             that one duplicate does not hide what became of the others).
+
+        Raises:
+            InvalidTime: `at` has no time zone, `delay` is no number, or it is too far away.
         """
-        return await self._enqueue(records, partition, None, delay, timeout)
-
-    async def _enqueue(
-        self,
-        records: Sequence[JobRecord],
-        partition: str,
-        override_queue: str | None,
-        delay: float,
-        timeout: float | None,
-    ) -> list[Enqueued]:
         limit = self._timeout if timeout is None else timeout
-        now = self._clock.wall()
-        outcomes: list[Enqueued] = []
-        messages: dict[int, Message] = {}
-        for index, record in enumerate(records):
-            stamped = attrs.evolve(
-                record, queued_at=int(now * 1000), queue_type=override_queue or record.queue_type
-            )
-            outcomes.append(stamped)
-            try:
-                messages[index] = self._message(stamped, partition, delay)
-            except RogerActorsError as error:
-                outcomes[index] = error
-        await self._check_lanes(partition, outcomes, messages, limit)
-        claims = await self._claim(partition, outcomes, messages, limit)
-        failures = await self._broker.publish_many(list(messages.values()), limit)
-        for index, failure in zip(messages, failures, strict=True):
-            if failure is not None:
-                outcomes[index] = failure
-        await self._settle_claims(claims, outcomes, limit)
-        return outcomes
-
-    def _message(self, record: JobRecord, partition: str, delay: float) -> Message:
-        payload = encode(record)
-        check_size(record, payload, self._max_payload)
-        name = queue.of_job(partition, record.queue_type, record.execution_key)
-        return Message(name, payload, record.id, partition, delay=delay)
-
-    async def _check_lanes(
-        self, partition: str, outcomes: list[Enqueued], messages: dict[int, Message], limit: float
-    ) -> None:
-        """Refuse serial jobs whose queue type does not exist: the lane would take them all."""
-        lane = queue.lane_name(partition)
-        for index in [index for index, message in messages.items() if message.queue == lane]:
-            record = outcomes[index]
-            assert isinstance(record, JobRecord)
-            name = queue.make_name(partition, record.queue_type)
-            if name not in self._known_queues and await self._broker.counts(name) is None:
-                outcomes[index] = Unroutable(queue=name)
-                del messages[index]
-            else:
-                self._known_queues.add(name)
-
-    async def _claim(
-        self, partition: str, outcomes: list[Enqueued], messages: dict[int, Message], limit: float
-    ) -> dict[int, Change]:
-        """Claim the queue keys; those refused become outcomes and are taken out of `messages`."""
-        now = self._clock.wall()
-        won: dict[int, Change] = {}
-        trying: dict[int, Change] = {}
-        for index in messages:
-            record = outcomes[index]
-            if isinstance(record, JobRecord) and record.queue_key is not None:
-                trying[index] = queue_key.claiming(partition, record.queue_key, record.id, now)
-        while trying:
-            answers = await self._broker.tables.change(list(trying.values()), limit)
-            again: dict[int, Change] = {}
-            for (index, change), answer in zip(trying.items(), answers, strict=True):
-                if answer.done:
-                    won[index] = change
-                    continue
-                following = queue_key.taking_over(change, answer.current, now)
-                if following is not None:
-                    again[index] = following
-                    continue
-                record = outcomes[index]
-                holder = queue_key.decode(answer.current)
-                assert isinstance(record, JobRecord)
-                outcomes[index] = DuplicateJob(
-                    partition=partition,
-                    queue_key=record.queue_key,
-                    holder=holder.job_id if holder else "",
-                )
-                del messages[index]
-            trying = again
-        return won
-
-    async def _settle_claims(self, claims: dict[int, Change], outcomes: list[Enqueued], limit: float) -> None:
-        """Second phase: mark what was published, free what certainly was not, let the rest lapse."""
-        changes = []
-        owners = []
-        for index, claim in claims.items():
-            outcome = outcomes[index]
-            if isinstance(outcome, JobRecord):
-                changes.append(queue_key.publishing(claim))
-                owners.append(index)
-            elif isinstance(outcome, Unroutable):
-                changes.append(claim._replace(expected=claim.new, new=None))
-                owners.append(index)
-        if not changes:
-            return
-        for index, change, answer in zip(
-            owners, changes, await self._broker.tables.change(changes, limit), strict=True
-        ):
-            if not answer.done and change.new is not None:
-                outcomes[index] = _overtaken(change, answer.current, outcomes[index])
+        wait = seconds_until(delay, at, self._clock.wall())
+        return await self._enqueuer.enqueue(records, partition, delay=wait, limit=limit)
 
     async def cancel(self, job_id: str, partition: str) -> Answers:
         """Cancel a job: one that waits never starts, one that runs is killed.
@@ -307,7 +216,11 @@ class AsyncClient:
         return await shelf.look(self._broker, queue.QUARANTINE, count)
 
     async def requeue_quarantine(self, message_id: str | None = None) -> list[Shelved]:
-        """Publish one quarantined payload, or all (None), to the queue it came from, unchanged."""
+        """Publish one quarantined payload, or all (None), to the queue it came from, unchanged.
+
+        Returns:
+            What was published; what has no queue to go to stays.
+        """
         return await self._put_back(queue.QUARANTINE, message_id, _unchanged)
 
     async def delete_quarantine(self, message_id: str | None = None) -> list[Shelved]:
@@ -340,16 +253,6 @@ class AsyncClient:
         while current is not None:
             (answer,) = await self._broker.tables.change([Change(table, key, current, None)], self._timeout)
             current = None if answer.done else answer.current
-
-
-def _overtaken(change: Change, current: bytes | None, outcome: Enqueued) -> Enqueued:
-    """Say what became of a published job whose claim is not as it was left."""
-    mine = queue_key.decode(change.new)
-    held = queue_key.decode(current)
-    if held is None or mine is None or held.job_id == mine.job_id:
-        return outcome  # it ran, and even ended, before its second phase was recorded
-    partition, _, key = change.key.partition("/")
-    return DuplicateJob(partition=partition, queue_key=key, holder=held.job_id)
 
 
 def _unchanged(shelved: Shelved) -> Message:

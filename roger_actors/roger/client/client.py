@@ -14,12 +14,14 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from roger_actors.broker import Broker, open_broker
-from roger_actors.roger.client.async_client import AsyncClient, Enqueued
+from roger_actors.roger.client.async_client import AsyncClient
+from roger_actors.roger.client.enqueuing import Enqueued
 from roger_actors.roger.config import Config, load
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.shelf.shelf import Shelved
@@ -156,11 +158,12 @@ class Client:
         *,
         override_queue: str | None = None,
         delay: float = 0.0,
+        at: datetime | None = None,
         timeout: float | None = None,
     ) -> JobRecord:
         """Put a job into its partition's queue; see `AsyncClient.enqueue`."""
         stamped = self._wait(
-            "enqueue", record, partition, override_queue=override_queue, delay=delay, timeout=timeout
+            "enqueue", record, partition, override_queue=override_queue, delay=delay, at=at, timeout=timeout
         )
         return cast("JobRecord", stamped)
 
@@ -170,10 +173,11 @@ class Client:
         partition: str,
         *,
         delay: float = 0.0,
+        at: datetime | None = None,
         timeout: float | None = None,
     ) -> list[Enqueued]:
         """Put many jobs into one partition; see `AsyncClient.enqueue_many`."""
-        outcomes = self._wait("enqueue_many", records, partition, delay=delay, timeout=timeout)
+        outcomes = self._wait("enqueue_many", records, partition, delay=delay, at=at, timeout=timeout)
         return cast("list[Enqueued]", outcomes)
 
     def cancel(self, job_id: str, partition: str) -> Answers:

@@ -99,6 +99,7 @@ NODE: Final[Mapping[str, Check[Any]]] = {
     "prefix": settings.text(_PREFIX_WORDS, rf"(?=.{{0,{MAX_PREFIX}}}$)({_ID}\.?)?"),
     "queue_kind": settings.one_of("quorum", "classic"),
     "retry_levels": settings.array(_WAIT, "an array of seconds, e.g. [1, 3, 10]"),
+    "retry_jitter": settings.fraction(),
     "max_payload": settings.size(1),
     "max_buried": _LIMIT,
     "enqueue_timeout": settings.seconds(above=0, at_most=YEAR),

@@ -40,6 +40,8 @@ class Config:
         prefix: Put in front of every queue's name; systems with different prefixes never meet.
         queue_kind: `quorum` or `classic`, on RabbitMQ.
         retry_levels: Seconds before the 1st, 2nd … retry; a job that fails after the last is buried.
+        retry_jitter: Random part added to each retry's delay, from 0 to 1 of it, so that jobs that failed
+            together do not come again together; 0 for none.
         max_payload: Largest encoded job that may be enqueued.
         max_buried: Buried jobs kept per partition, the newest ones; None keeps all.
         enqueue_timeout: Seconds an enqueue waits for the broker's confirm.
@@ -70,6 +72,7 @@ class Config:
     prefix: str = ""
     queue_kind: Literal["quorum", "classic"] = "quorum"
     retry_levels: tuple[float, ...] = RETRY_LEVELS
+    retry_jitter: float = 0.1
     max_payload: int = 1024**2
     max_buried: int | None = None
     enqueue_timeout: float = 30.0

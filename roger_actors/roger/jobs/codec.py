@@ -38,6 +38,7 @@ _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 _Millis = Annotated[int, Meta(ge=0, le=2**53)]
 _Limit = Annotated[float, Meta(ge=1, le=MAX_SECONDS)]
 _Level = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+_Fraction = Annotated[float, Meta(ge=0, le=1)]
 _Levels = Annotated[tuple[_Level, ...], Meta(min_length=1, max_length=MAX_LEVELS)]
 
 
@@ -58,6 +59,7 @@ class JobHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
         max_execution_time: Seconds that it may run, or None.
         retryable: Whether it is run again after a failure.
         retry_levels: Seconds before the 1st, 2nd … retry; None for the node's.
+        retry_jitter: Part of each of these that is added at random; None for the node's.
     """
 
     v: _Number
@@ -73,6 +75,7 @@ class JobHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     max_execution_time: _Limit | None = None
     retryable: bool = False
     retry_levels: _Levels | None = None
+    retry_jitter: _Fraction | None = None
 
 
 class _Version(msgspec.Struct):
@@ -101,6 +104,7 @@ def encode(record: JobRecord) -> bytes:
         max_execution_time=record.max_execution_time,
         retryable=record.retryable,
         retry_levels=record.retry_levels,
+        retry_jitter=record.retry_jitter,
     )
     return _encode(header)
 
@@ -129,6 +133,7 @@ def decode(payload: bytes, *, started_at: int | None = None) -> JobRecord:
         max_execution_time=header.max_execution_time,
         retryable=header.retryable,
         retry_levels=header.retry_levels,
+        retry_jitter=header.retry_jitter,
     )
 
 

@@ -46,6 +46,7 @@ class JobRecord:
         max_execution_time: Seconds that it may run, 1 or more; None for no limit.
         retryable: Whether it is run again after a failure.
         retry_levels: Seconds before the 1st, 2nd … retry; None for the node's.
+        retry_jitter: Part of each of these that is added at random, 0 to 1; None for the node's.
 
     Source:
         The struct of `Roger.Job`.
@@ -63,6 +64,7 @@ class JobRecord:
     max_execution_time: float | None = None
     retryable: bool = False
     retry_levels: tuple[float, ...] | None = None
+    retry_jitter: float | None = None
 
 
 class Job:
@@ -79,6 +81,7 @@ class Job:
         max_execution_time: Seconds after which the running job is killed and has failed with
             reason *timeout*, 1 or more; None for no limit; or a class method.
         retry_levels: Seconds before the 1st, 2nd … retry of this class; None for the node's.
+        retry_jitter: Part of each of these that is added at random, 0 to 1; None for the node's.
         job_name: Name that messages know the class by; None for `module.Class`. Set it before
             moving or renaming a class whose jobs are still queued.
 
@@ -102,6 +105,7 @@ class Job:
     retryable: bool | Callable[..., bool] = False
     max_execution_time: float | Callable[..., float | None] | None = None
     retry_levels: Sequence[float] | None = None
+    retry_jitter: float | None = None
     job_name: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -165,6 +169,7 @@ def create(job_class: type[Job], args: Any, id: str | None = None) -> JobRecord:
         max_execution_time=_limit(job_class),
         retryable=_retryable(job_class),
         retry_levels=None if job_class.retry_levels is None else tuple(map(float, job_class.retry_levels)),
+        retry_jitter=None if job_class.retry_jitter is None else float(job_class.retry_jitter),
     )
 
 

@@ -25,6 +25,7 @@ MAX_LEVELS: Final = 1000
 _TYPE: Final = queue.TYPE_WORDS
 _TEXT: Final = f"a string of 1 to {MAX_TEXT} printable characters"
 _LIMIT: Final = f"seconds from 1 to {MAX_SECONDS:.0f}, or None for no limit"
+_JITTER: Final = "a number from 0 to 1, or None for the node's"
 _LEVELS: Final = "a list of one or more seconds, each 0 or more, or None for the node's"
 
 
@@ -61,6 +62,11 @@ def is_seconds(value: object, at_least: float) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value) and at_least <= value <= MAX_SECONDS
+
+
+def is_fraction(value: object) -> bool:
+    """Whether a value is a number from 0 to 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def full_name(job_class: type) -> str:
@@ -116,6 +122,11 @@ def _check_levels(job_class: type, member: str, value: Any) -> None:
         _refuse(job_class, member, value, _LEVELS)
 
 
+def _check_jitter(job_class: type, member: str, value: Any) -> None:
+    if value is not None and not is_fraction(value):
+        _refuse(job_class, member, value, _JITTER)
+
+
 def _is_method(value: object) -> bool:
     return isinstance(value, classmethod | staticmethod)
 
@@ -166,5 +177,6 @@ _MEMBERS: Final[Mapping[str, Callable[[type, str, Any], None]]] = {
     "retryable": _check_plain,
     "max_execution_time": _check_plain,
     "retry_levels": _check_levels,
+    "retry_jitter": _check_jitter,
     "job_name": _check_name,
 }

@@ -10,6 +10,7 @@ Source:
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -49,7 +50,8 @@ async def record_failure(run: Run) -> None:
 async def publish_retry(run: Run) -> None:
     """Publish the next attempt with its delay."""
     given, header = run.given, run.given.header
-    delay = retry.next_delay(run.levels, header.retry_count) or 0.0
+    level = retry.next_delay(run.levels, header.retry_count) or 0.0
+    delay = retry.with_jitter(level, run.jitter, random.random())  # noqa: S311 nothing secret hangs on it
     body = with_retry(given.delivery.body, header.retry_count + 1)
     await _publish(run, Message(given.delivery.queue, body, header.id, given.partition, delay=delay))
 

@@ -59,3 +59,9 @@ class Run:
     def levels(self) -> Sequence[float]:
         """Seconds of its retry levels: its class's, or the node's."""
         return self.given.header.retry_levels or self.given.kernel.config.retry_levels
+
+    @property
+    def jitter(self) -> float:
+        """Part of a retry's delay that is added at random: its class's, or the node's."""
+        own = self.given.header.retry_jitter
+        return self.given.kernel.config.retry_jitter if own is None else own

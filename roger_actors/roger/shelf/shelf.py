@@ -23,6 +23,9 @@ from contextlib import asynccontextmanager
 import attrs
 
 from roger_actors.broker import Broker, Consumer, Delivery, Message
+from roger_actors.errors import UndecodableJob, Unroutable
+from roger_actors.roger import queue
+from roger_actors.roger.jobs.codec import decode_header
 
 COUNTED = 2.0
 """Seconds to wait for a message that a shelf was counted to hold."""
@@ -76,8 +79,15 @@ class Shelved:
 
     @classmethod
     def from_delivery(cls, delivery: Delivery) -> Shelved:
-        """Return what a message of a shelf says."""
-        return cls.from_headers(delivery.headers, delivery.message_id, delivery.body)
+        """Return what a message of a shelf says.
+
+        One that the broker itself put there, because its queue was gone when it was due, says nothing
+        but what it was published with; a job's queue is made out from that.
+        """
+        shelved = cls.from_headers(delivery.headers, delivery.message_id, delivery.body)
+        if shelved.queue or not delivery.partition:
+            return shelved
+        return attrs.evolve(shelved, partition=delivery.partition, queue=_queue_of(delivery))
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str | int], message_id: str, body: bytes) -> Shelved:
@@ -94,6 +104,14 @@ class Shelved:
             at=int(headers.get("at", 0)) / 1000,
             body=body,
         )
+
+
+def _queue_of(delivery: Delivery) -> str:
+    try:
+        header = decode_header(delivery.body)
+    except UndecodableJob:
+        return ""
+    return queue.of_job(delivery.partition, header.queue_type, header.execution_key)
 
 
 async def look(broker: Broker, shelf: str, count: int) -> list[Shelved]:
@@ -124,7 +142,7 @@ async def put_back(
         timeout: Seconds for each publish to be confirmed.
 
     Returns:
-        What was put back.
+        What was put back; what has no queue to go to stays on the shelf.
 
     Raises:
         BrokerError: A publish failed; that message and the later ones are still on the shelf.
@@ -133,10 +151,14 @@ async def put_back(
     async with everything_on(broker, shelf) as deliveries:
         async for shelved, ack in deliveries:
             message = rewrite(shelved)
-            if message is not None:
+            if message is None:
+                continue
+            try:
                 await broker.publish(message, timeout)
-                ack()
-                moved.append(shelved)
+            except Unroutable:
+                continue
+            ack()
+            moved.append(shelved)
     return moved
 
 

@@ -90,6 +90,12 @@ class UniqueFailing(Failing):
         return "unique-failing"
 
 
+class UniqueFailingLate(UniqueFailing):
+    """The same, with time to do something before its retry."""
+
+    retry_levels = (1.5,)
+
+
 class FailsOnce(Job):
     """Succeeds at its second attempt."""
 

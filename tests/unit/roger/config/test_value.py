@@ -43,6 +43,7 @@ def test_what_is_left_out_has_its_default():
     config = Config.from_mapping({"node": {"name": "a", "broker": "embedded:a.db"}})
 
     assert config.retry_levels == RETRY_LEVELS
+    assert config.retry_jitter == 0.1
     assert config.supervision == SUPERVISION
     assert (config.max_payload, config.max_worker_hosts, config.max_buried) == (1024**2, None, None)
     assert (config.partitions, config.children, config.logging) == ({}, (), None)
@@ -121,6 +122,8 @@ def test_sizes_may_have_a_unit():
             "node.retry_levels[1]: got -1, expected a number of seconds, 0 or more",
         ),
         ("node.retry_levels", [True], "node.retry_levels[0]: got true, expected a number of seconds"),
+        ("node.retry_jitter", 1.5, "node.retry_jitter: got 1.5, expected a number from 0 to 1"),
+        ("node.retry_jitter", float("nan"), "expected a number from 0 to 1"),
         ("node.retry_levels", [1e9], "expected at most 31622400 seconds"),
         ("node.shutdown_timeout", "5", "node.shutdown_timeout: got '5', expected a number of seconds"),
         ("node.shutdown_timeout", float("nan"), "node.shutdown_timeout: got nan, expected"),

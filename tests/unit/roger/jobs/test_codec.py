@@ -27,6 +27,7 @@ FULL = JobRecord(
     max_execution_time=30.0,
     retryable=True,
     retry_levels=(1.0, 2.5),
+    retry_jitter=0.25,
 )
 
 
@@ -71,6 +72,7 @@ def test_a_payload_is_json_with_a_version_and_roger_s_names():
         "max_execution_time": 30.0,
         "retryable": True,
         "retry_levels": [1.0, 2.5],
+        "retry_jitter": 0.25,
     }
 
 
@@ -152,6 +154,7 @@ NO_JOBS = {
     "absurd stamp": (job_with(queued_at=10**18), "at `$.queued_at`"),
     "limit below one": (job_with(max_execution_time=0.5), "at `$.max_execution_time`"),
     "absurd level": (job_with(retry_levels=[1e300]), "at `$.retry_levels[0]`"),
+    "absurd jitter": (job_with(retry_jitter=2), "at `$.retry_jitter`"),
     "no levels": (job_with(retry_levels=[]), "at `$.retry_levels`"),
     "infinite argument": (job_with().replace(b'"args": 1', b'"args": 1e999'), "Number out of range"),
     "huge integer": (job_with().replace(b'"args": 1', b'"args": 1' + b"0" * 5000), "out of range"),

@@ -23,6 +23,7 @@ class Resize(Job):
     retryable = True
     max_execution_time = 30
     retry_levels = (1, 2.5)
+    retry_jitter = 0
 
     @classmethod
     def queue_key(cls, args):
@@ -69,6 +70,7 @@ def test_a_class_that_says_nothing_has_the_defaults():
     assert (record.queue_key, record.execution_key, record.queue_type) == (None, None, "default")
     assert (record.retry_count, record.queued_at, record.started_at) == (0, 0, 0)
     assert (record.max_execution_time, record.retryable, record.retry_levels) == (None, False, None)
+    assert record.retry_jitter is None
 
 
 def test_keys_type_and_limits_are_computed_when_the_record_is_made():
@@ -76,6 +78,7 @@ def test_keys_type_and_limits_are_computed_when_the_record_is_made():
 
     assert (record.queue_key, record.execution_key, record.queue_type) == ("resize-7", "user-3", "images")
     assert (record.max_execution_time, record.retryable, record.retry_levels) == (30.0, True, (1.0, 2.5))
+    assert record.retry_jitter == 0.0
 
 
 def test_type_retryable_and_limit_may_be_class_methods():
@@ -216,6 +219,9 @@ def test_creating_a_class_that_is_no_job_names_the_reason():
         ("retry_levels", (), r"retry_levels is \(\), expected a list of one or more seconds"),
         ("retry_levels", [1, -1], r"retry_levels is \[1, -1\], expected"),
         ("retry_levels", 5, "retry_levels is 5, expected"),
+        ("retry_jitter", 1.5, "retry_jitter is 1.5, expected a number from 0 to 1, or None for the node's"),
+        ("retry_jitter", True, "retry_jitter is True, expected"),
+        ("retry_jitter", float("nan"), "retry_jitter is nan, expected"),
         ("job_name", "", "job_name is '', expected a string of 1 to 255 printable characters"),
     ],
 )
