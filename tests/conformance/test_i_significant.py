@@ -12,6 +12,7 @@ from roger_actors.otp import (
     KILL,
     NORMAL,
     SHUTDOWN,
+    GenServer,
     Shutdown,
     Supervisor,
     SupervisorFlags,
@@ -135,15 +136,23 @@ async def test_line_127_terminating_a_significant_child_never_ends_the_superviso
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("restart", ["temporary", "transient"])
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
-@pytest.mark.parametrize("stop_reason", [None, NORMAL, "own"])
+@pytest.mark.parametrize("stop_reason", [None, NORMAL, "own", "before"])
 async def test_line_128_a_significant_child_that_goes_with_its_group_does_not_end_the_supervisor(
     world, mode, restart, strategy, stop_reason
 ):
-    bystander = world.child("s", restart=restart, significant=True, options={"stop_reason": stop_reason})
+    options = {} if stop_reason == "before" else {"stop_reason": stop_reason}
+    bystander = world.child("s", restart=restart, significant=True, options=options)
     sup = await world.supervisor([world.child("a"), bystander], strategy=strategy, auto_shutdown=mode)
     before = await world.pids(sup)
 
-    await world.end(before["a"], ABNORMAL)
+    if stop_reason == "before":
+        # It has ended by itself, but the supervisor hears of the other one first.
+        await GenServer.suspend(sup)
+        await world.end(before["a"], ABNORMAL)
+        await world.end(before["s"], NORMAL)
+        await GenServer.resume(sup)
+    else:
+        await world.end(before["a"], ABNORMAL)
 
     after = await lives(world, sup)
     assert set(after) == ({"a"} if restart == "temporary" else {"a", "s"})

@@ -14,6 +14,7 @@ from roger_actors.otp import (
     Crash,
     DynamicSupervisor,
     Fault,
+    Ignore,
     Shutdown,
     process,
 )
@@ -113,8 +114,10 @@ async def test_line_157_ignore_is_not_stored_extra_is_passed_on_and_an_unknown_v
 ):
     sup = await start(max_children=1)
     await world.plan("a", "ignore")
-    assert await DynamicSupervisor.start_child(sup, world.child("a", restart=restart)) is None
-    assert await DynamicSupervisor.count_children(sup) == (0, 0, 0, 0)
+    await world.plan("start of b", ("return", Ignore()))
+    for child in (world.child("a", restart=restart), world.function_child("b", restart=restart)):
+        assert await DynamicSupervisor.start_child(sup, child) is None
+        assert await DynamicSupervisor.count_children(sup) == (0, 0, 0, 0)
 
     await world.plan("start of b", ("return", "unknown"))
     with pytest.raises(StartFailed) as caught:
