@@ -8,9 +8,6 @@ from roger_actors.otp.runtime.links import Effect, on_exit_request, on_link_exit
 NOTHING, MESSAGE, DEATH = Effect.NOTHING, Effect.MESSAGE, Effect.DEATH
 
 
-@pytest.mark.otp_line(173)
-@pytest.mark.otp_line(174)
-@pytest.mark.otp_line(177)
 @pytest.mark.parametrize(
     ("reason", "trapping", "effect"),
     [
@@ -29,8 +26,6 @@ def test_the_end_of_a_linked_process(reason, trapping, effect):
     assert verdict.reason is (None if effect is NOTHING else reason)
 
 
-@pytest.mark.otp_line(175)
-@pytest.mark.otp_line(176)
 @pytest.mark.parametrize(
     ("reason", "trapping", "to_itself", "effect", "seen"),
     [
