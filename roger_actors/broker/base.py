@@ -175,15 +175,29 @@ class Change(NamedTuple):
 
     Attributes:
         table: Name of the table, e.g. `keys`.
-        key: Key within it.
+        key: Key within it; a scan of what is before its first `/` is cheap.
         expected: The value it must have now, None for absent.
         new: The value it gets, None to delete it.
+        lease: Seconds after which the entry is deleted unless it was written again, 0 to keep it. They
+            are counted where the tables are kept, on a clock that never jumps: a client's clock does not
+            matter. Another owner of the tables counts anew from the last count that was written down, so
+            an entry may stay longer, and is never deleted before its time.
+        begins: Whether it is enough that the value begins with `expected` (to release what one holds,
+            whatever else the value says by now).
     """
 
     table: str
     key: str
     expected: bytes | None
     new: bytes | None
+    lease: float = 0.0
+    begins: bool = False
+
+    def applies_to(self, current: bytes | None) -> bool:
+        """Whether the change is to be made where this value stands."""
+        if self.begins and current is not None and self.expected is not None:
+            return current.startswith(self.expected)
+        return current == self.expected
 
 
 class Changed(NamedTuple):

@@ -1,24 +1,35 @@
 """The tables as a journal: what its entries are, and what state they add up to. Pure.
 
-The journal is a queue with a single active consumer; entries are never acknowledged but by compaction,
-so whoever becomes its consumer gets all of them again, in order. It then writes an `Epoch`; having read
-that back, it knows everything that was written before, and it is the owner. An entry counts only under
-the epoch that stands in the journal before it, so an owner that was deposed without knowing cannot
-change anything: its entries come after its successor's `Epoch`, and nobody counts them.
+The journal is a queue with a single active consumer; entries are not acknowledged before a snapshot has
+made them superfluous, so whoever becomes its consumer gets all that matters again, in order. It then
+writes an `Epoch`; having read that back, it knows everything that was written before, and it is the
+owner. An entry counts only under the epoch that stands in the journal before it, so an owner that was
+deposed without knowing cannot change anything: its entries come after its successor's `Epoch`, and
+nobody counts them.
+
+A snapshot is written in parts, and batches go on between them. Each part holds the values as they are at
+its place in the journal, so a reader takes part and batch as they come: what was changed after its part
+is in a later batch, what was changed before is in the part.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from roger_actors.broker.base import Change, Changed
 
-SNAPSHOT_BYTES = 1 << 20
+SNAPSHOT_BYTES = 1 << 16
+"""About the size of a part; the loop is held for some milliseconds by one."""
 ANSWERS_KEPT = 5000
+SUPERFLUOUS_LAPSES = 10_000
 
 Write = tuple[str, str, bytes | None]
+Lease = tuple[str, str, float]
+"""Table, key, and the seconds that the entry has left."""
+Slice = list[tuple[str, str, bytes]]
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="h"):
@@ -27,10 +38,28 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="h"):
     candidate: str
 
 
-class Epoch(msgspec.Struct, frozen=True, array_like=True, tag="e"):
-    """A new owner begins."""
+class Probe(msgspec.Struct, frozen=True, array_like=True, tag="p"):
+    """Nothing; who reads it back was still the owner when it was written.
+
+    Attributes:
+        epoch: Of the owner that wrote it.
+        number: 1, 2, 3 … within the epoch.
+    """
 
     epoch: str
+    number: int
+
+
+class Epoch(msgspec.Struct, frozen=True, array_like=True, tag="e"):
+    """A new owner begins.
+
+    Attributes:
+        epoch: Its name, new each time.
+        timeout: Seconds after which the broker closes a channel that does not acknowledge, 0 if unknown.
+    """
+
+    epoch: str
+    timeout: float = 0.0
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="b"):
@@ -41,12 +70,14 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, tag="b"):
         number: 1, 2, 3 … within the epoch.
         writes: Table, key and value (None: deleted) of each change that was made.
         answers: For each request by its id, which of its changes were made.
+        leases: Those of the writes that do not stand for good.
     """
 
     epoch: str
     number: int
     writes: list[Write]
     answers: list[tuple[str, list[bool]]]
+    leases: list[Lease] = []
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag="s"):
@@ -54,133 +85,263 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag="s"):
 
     Attributes:
         epoch: Of the owner that wrote it.
-        number: Of its last batch.
+        number: Of its last batch before this part.
         part: 0, 1, 2 …
-        parts: How many there are.
-        entries: Table, key and value.
+        parts: How many there are, told by the last part; 0 in those before.
+        entries: A packed `Slice`, read only by those who need it.
         answers: As in `Batch`, the latest, in the last part.
+        leases: Of the entries of this part.
+        timeout: As in `Epoch`.
     """
 
     epoch: str
     number: int
     part: int
     parts: int
-    entries: list[tuple[str, str, bytes]]
+    entries: msgspec.Raw
     answers: list[tuple[str, list[bool]]]
+    leases: list[Lease] = []
+    timeout: float = 0.0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the snapshot is complete with this part."""
+        return self.part == self.parts - 1
 
 
-Entry = Hello | Epoch | Batch | Snapshot
+Entry = Hello | Probe | Epoch | Batch | Snapshot
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Entry).decode
+_decode_slice = msgspec.msgpack.Decoder(Slice).decode
 
 
-class Replica:
-    """The state that the entries read so far add up to.
+class State:
+    """The tables at one place in the journal.
+
+    Entries lie by table and by the first segment of their key (all up to the first `/`), so that a scan
+    of one partition does not walk all of them.
 
     Attributes:
-        epoch: The one that counts now, None before any was seen.
         number: The last batch that counted.
-        tables: Values by table and key.
     """
 
-    def __init__(self) -> None:
-        self.epoch: str | None = None
-        self.number = 0
-        self.tables: dict[str, dict[str, bytes]] = {}
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+        self._tables: dict[str, dict[str, dict[str, bytes]]] = {}
+        self._lapses: dict[tuple[str, str], float] = {}
+        self._queue: list[tuple[float, str, str]] = []
         self._answers: dict[str, list[bool]] = {}
-        self._loading: list[Snapshot] = []
 
-    def apply(self, entry: Entry) -> None:
-        """Read the next entry."""
-        if isinstance(entry, Epoch):
-            self.epoch, self.number, self._loading = entry.epoch, 0, []
-        elif isinstance(entry, Batch):
-            # A repeated number was published twice, a missing one is not to be had: neither counts.
-            if entry.epoch == self.epoch and entry.number == self.number + 1:
-                self.write(entry)
-        elif isinstance(entry, Snapshot):
-            self._load(entry)
+    # -- what the owner asks
 
-    def write(self, batch: Batch) -> None:
-        """Make the changes of a batch that counts."""
+    def get(self, table: str, key: str) -> bytes | None:
+        """Return a value, None where there is none."""
+        return self._tables.get(table, {}).get(_segment(key), {}).get(key)
+
+    def scan(self, table: str, prefix: str) -> dict[str, bytes]:
+        """Return the entries of a table whose key starts with `prefix`."""
+        segments = self._tables.get(table, {})
+        if "/" in prefix:
+            chosen = [segments.get(_segment(prefix), {})]
+        else:
+            chosen = [entries for segment, entries in segments.items() if segment.startswith(prefix)]
+            chosen += [segments[""]] if prefix and "" in segments else []
+        return {k: v for entries in chosen for k, v in entries.items() if k.startswith(prefix)}
+
+    def begin(self, epoch: str) -> Batch:
+        """Return the next batch, for `lapse` and `decide` to fill."""
+        self.number += 1
+        return Batch(epoch, self.number, [], [], [])
+
+    def decide(self, request: str, changes: Sequence[Change], batch: Batch, now: float) -> list[Changed]:
+        """Make those of a request's changes that can be made, and put them into the batch.
+
+        Args:
+            request: Its id; one that was answered before gets the same answer again.
+            changes: What is asked.
+            batch: From `begin`.
+            now: On the owner's monotonic clock, in seconds.
+        """
+        before = self._answers.get(request)
+        if before is not None and len(before) == len(changes):
+            results = [
+                Changed(done=done, current=self.get(change.table, change.key))
+                for change, done in zip(changes, before, strict=True)
+            ]
+        else:
+            results = [self._decide_one(change, batch, now) for change in changes]
+        answer = (request, [result.done for result in results])
+        batch.answers.append(answer)
+        self._remember([answer])
+        return results
+
+    def _decide_one(self, change: Change, batch: Batch, now: float) -> Changed:
+        table, key = change.table, change.key
+        current = self.get(table, key)
+        if not change.applies_to(current):
+            return Changed(done=False, current=current)
+        self._put(table, key, change.new, now + change.lease if change.lease else None)
+        batch.writes.append((table, key, change.new))
+        if change.lease:
+            batch.leases.append((table, key, change.lease))
+        return Changed(done=True, current=change.new)
+
+    def has_lapsed(self, now: float) -> bool:
+        """Whether `lapse` may have something to do."""
+        return bool(self._queue) and self._queue[0][0] <= now
+
+    def lapse(self, batch: Batch, now: float, most: int) -> None:
+        """Delete entries whose lease is over, looking at `most` of them."""
+        for _ in range(most):
+            if not self.has_lapsed(now):
+                return
+            due, table, key = heapq.heappop(self._queue)
+            if self._lapses.get((table, key)) == due:
+                self._put(table, key, None, None)
+                batch.writes.append((table, key, None))
+
+    def slices(self) -> Iterator[tuple[Slice, bool]]:
+        """Return all entries, some at a time, with the values at that time; True comes with the last.
+
+        The state may change between two of them.
+        """
+        piece: Slice = []
+        size = 0
+        for table in list(self._tables):
+            for segment in list(self._tables[table]):
+                for key in list(self._tables[table].get(segment, ())):
+                    if size > SNAPSHOT_BYTES:
+                        yield piece, False
+                        piece, size = [], 0
+                    value = self.get(table, key)
+                    if value is not None:
+                        piece.append((table, key, value))
+                        size += len(table) + len(key) + len(value) + 8
+        yield piece, True
+
+    def leases(self, piece: Slice, now: float) -> list[Lease]:
+        """Return what is left of the leases of some entries."""
+        lapses = self._lapses
+        if not lapses:
+            return []
+        return [
+            (table, key, max(lapses[table, key] - now, 0.001))
+            for table, key, _ in piece
+            if (table, key) in lapses
+        ]
+
+    def answers(self) -> list[tuple[str, list[bool]]]:
+        """Return the latest answers by request."""
+        return list(self._answers.items())
+
+    # -- what a reader does
+
+    def write(self, batch: Batch, now: float) -> None:
+        """Make the changes of the batch after the last one."""
         self.number = batch.number
+        leases = {(table, key): now + seconds for table, key, seconds in batch.leases}
         for table, key, value in batch.writes:
-            if value is None:
-                self.tables.get(table, {}).pop(key, None)
-            else:
-                self.tables.setdefault(table, {})[key] = value
+            self._put(table, key, value, leases.get((table, key)) if leases and value is not None else None)
         self._remember(batch.answers)
+
+    def load(self, part: Snapshot, now: float) -> None:
+        """Take over the entries of one part of a snapshot."""
+        leases = {(table, key): now + seconds for table, key, seconds in part.leases}
+        for table, key, value in _decode_slice(part.entries):
+            self._put(table, key, value, leases.get((table, key)))
+        self._remember(part.answers)
+
+    def _put(self, table: str, key: str, value: bytes | None, lapses: float | None) -> None:
+        segments = self._tables.setdefault(table, {})
+        segment = _segment(key)
+        entries = segments.setdefault(segment, {})
+        if value is None:
+            entries.pop(key, None)
+            if not entries:
+                del segments[segment]
+        else:
+            entries[key] = value
+        if lapses is not None:
+            self._lapses[table, key] = lapses
+            heapq.heappush(self._queue, (lapses, table, key))
+        elif self._lapses and self._lapses.pop((table, key), None) is not None:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Keep what is queued within bounds: most leases end long before they lapse."""
+        if len(self._queue) > 2 * len(self._lapses) + SUPERFLUOUS_LAPSES:
+            self._queue = [(due, table, key) for (table, key), due in self._lapses.items()]
+            heapq.heapify(self._queue)
 
     def _remember(self, answers: Sequence[tuple[str, list[bool]]]) -> None:
         self._answers.update(answers)
         while len(self._answers) > ANSWERS_KEPT:
             del self._answers[next(iter(self._answers))]
 
-    def _load(self, part: Snapshot) -> None:
+
+class Replica:
+    """What the entries read so far add up to.
+
+    Attributes:
+        epoch: The one that counts now, None before any was seen.
+        state: The tables.
+        timeout: See `Epoch`.
+        needed: Position of the oldest entry that matters: what was before it is in a snapshot.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: str | None = None
+        self.state = State()
+        self.timeout = 0.0
+        self.needed = 0
+        self._loading: State | None = None
+        self._began = self._parts = 0
+        self._author = ""
+
+    def apply(self, entry: Entry, now: float, position: int = 0) -> None:
+        """Read the next entry.
+
+        Args:
+            entry: What was read.
+            now: When, on the reader's monotonic clock in seconds, for leases.
+            position: Where it stands, for `needed`.
+        """
+        if isinstance(entry, Epoch):
+            self.epoch, self.state.number, self._loading = entry.epoch, 0, None
+            self.timeout = entry.timeout or self.timeout
+        elif isinstance(entry, Batch):
+            self._write(entry, now)
+        elif isinstance(entry, Snapshot):
+            self._load(entry, now, position)
+
+    def _write(self, batch: Batch, now: float) -> None:
+        # A repeated number was published twice, a missing one is not to be had: neither counts.
+        if batch.epoch == self.epoch and batch.number == self.state.number + 1:
+            self.state.write(batch, now)
+        loading = self._loading
+        if loading is not None and batch.epoch == self._author and batch.number == loading.number + 1:
+            loading.write(batch, now)
+
+    def _load(self, part: Snapshot, now: float, position: int) -> None:
         if self.epoch not in {None, part.epoch}:
             return
         if part.part == 0:
-            self._loading = []
-        if len(self._loading) != part.part:
+            self._loading, self._author = State(part.number), part.epoch
+            self._began, self._parts = position, 0
+        loading = self._loading
+        if loading is None or (part.epoch, part.part) != (self._author, self._parts):
             return  # the beginning of it is not to be had
-        self._loading.append(part)
-        if part.part == part.parts - 1:
-            self.epoch, self.number, self.tables = part.epoch, part.number, {}
-            for piece in self._loading:
-                for table, key, value in piece.entries:
-                    self.tables.setdefault(table, {})[key] = value
-            self._answers = dict(part.answers)
-            self._loading = []
+        if part.number != loading.number:
+            self._loading = None  # a batch between its parts is missing
+            return
+        loading.load(part, now)
+        self._parts += 1
+        if part.is_last:
+            self.epoch, self.state, self._loading = part.epoch, loading, None
+            self.timeout = part.timeout or self.timeout
+            self.needed = self._began
 
-    # -- what the owner asks
 
-    def get(self, table: str, key: str) -> bytes | None:
-        """Return a value, None where there is none."""
-        return self.tables.get(table, {}).get(key)
-
-    def scan(self, table: str, prefix: str) -> dict[str, bytes]:
-        """Return the entries of a table whose key starts with `prefix`."""
-        return {k: v for k, v in self.tables.get(table, {}).items() if k.startswith(prefix)}
-
-    def decide(
-        self, request: str, changes: Sequence[Change], ahead: dict[tuple[str, str], bytes | None]
-    ) -> tuple[list[Changed], list[Write]]:
-        """Decide which of a request's changes are made.
-
-        Args:
-            request: Its id; one that was answered before gets the same answer again.
-            changes: What is asked.
-            ahead: Writes of the batch being made, which this extends.
-        """
-        before = self._answers.get(request)
-        if before is not None and len(before) == len(changes):
-            return [
-                Changed(done=done, current=self.get(change.table, change.key))
-                for change, done in zip(changes, before, strict=True)
-            ], []
-        results, writes = [], []
-        for table, key, expected, new in changes:
-            place = (table, key)
-            current = ahead[place] if place in ahead else self.get(table, key)
-            done = current == expected
-            if done:
-                ahead[place] = new
-                writes.append((table, key, new))
-            results.append(Changed(done=done, current=new if done else current))
-        return results, writes
-
-    def snapshot(self, epoch: str) -> Iterator[Snapshot]:
-        """Return the state as entries of about 1 MiB each."""
-        pieces: list[list[tuple[str, str, bytes]]] = [[]]
-        size = 0
-        for table, entries in self.tables.items():
-            for key, value in entries.items():
-                if size > SNAPSHOT_BYTES:
-                    pieces.append([])
-                    size = 0
-                pieces[-1].append((table, key, value))
-                size += len(table) + len(key) + len(value)
-        for part, piece in enumerate(pieces):
-            answers = list(self._answers.items()) if part == len(pieces) - 1 else []
-            yield Snapshot(epoch, self.number, part, len(pieces), piece, answers)
+def _segment(key: str) -> str:
+    return key[: key.find("/") + 1]

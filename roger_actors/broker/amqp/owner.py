@@ -3,6 +3,8 @@
 Of all candidates one gets the journal's deliveries (single active consumer). It reads the whole journal,
 writes its epoch, reads that back and is the owner: it takes requests, decides them against its state,
 writes what was decided as one entry for many requests, and answers when it has read its entry back.
+What is only looked up needs no entry of its own: it is answered with the next one that comes back, a
+`Probe` if nothing else is on its way, so that nobody is answered by an owner that was deposed.
 Whatever goes wrong (a lost connection, an entry that did not arrive), it forgets everything and stands
 for election again: the journal knows.
 """
@@ -11,29 +13,52 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from roger_actors.broker.amqp.journal import Batch, Epoch, Hello, Replica, Snapshot, Write, decode, encode
+from roger_actors.broker.amqp.journal import (
+    Batch,
+    Entry,
+    Epoch,
+    Hello,
+    Probe,
+    Replica,
+    Slice,
+    Snapshot,
+    State,
+    decode,
+    encode,
+)
 from roger_actors.broker.base import Change, Changed, Consumer, Delivery, Message, QueueSpec
 from roger_actors.errors import BrokerError
 
 logger = logging.getLogger(__name__)
 
 JOURNAL = QueueSpec("roger.journal", single_active=True)
+# The most that AMQP can say. "No limit" (0) is less: RabbitMQ gives a quorum queue's consumer 2,000 then.
 JOURNAL_PREFETCH = 65_535
+MOST_UNACKED = 60_000
+"""Entries after which nothing is written until a snapshot has made them superfluous."""
 WRITE_SECONDS = 10.0
 IN_FLIGHT = 4
 REQUESTS_PER_BATCH = 500
+CHANGES_PER_BATCH = 2000
 COMPACT_SECONDS = 120.0
 COMPACT_ENTRIES = 5000
-# RabbitMQ closes a channel that leaves a delivery unacked for 30 minutes; the last snapshot is one.
-RENEW_SECONDS = 600.0
+# RabbitMQ closes a channel that leaves a delivery unacked for some time (30 minutes, or as configured),
+# and says then how long that is. The oldest entry that matters is the last snapshot: before it is known,
+# a small one is written again often, which costs next to nothing, and a large one as seldom as is wise.
+RENEW_SMALL_SECONDS = 20.0
+RENEW_SECONDS = 120.0
+GREET_SECONDS = 0.2
+STAND_SECONDS = 0.2
 TICK = 5.0
+_timeout_told = re.compile(r"Timeout value used: (\d+) ms").search
 
 
 class Get(msgspec.Struct, frozen=True, array_like=True, tag="g"):
@@ -56,7 +81,8 @@ class Alter(msgspec.Struct, frozen=True, array_like=True, tag="a"):
     changes: list[Change]
 
 
-Ask = Get | Scan | Alter
+Look = Get | Scan
+Ask = Look | Alter
 Answer = bytes | None | dict[str, bytes] | list[Changed]
 Waiter = Callable[[Any], None]
 
@@ -91,16 +117,24 @@ class Owner:
         broker: To publish and consume with.
         on_elected: Called when it has become the owner.
         on_deposed: Called when it is not any more.
+        now: The clock by which leases lapse: seconds that never go back.
     """
 
     def __init__(
-        self, broker: Publishing, on_elected: Callable[[], None], on_deposed: Callable[[], None]
+        self,
+        broker: Publishing,
+        on_elected: Callable[[], None],
+        on_deposed: Callable[[], None],
+        now: Callable[[], float],
     ) -> None:
         self._broker = broker
         self._on_elected, self._on_deposed = on_elected, on_deposed
+        self._now = now
         self._consumer: Consumer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_standing_anew = False
+        self._timeout = 0.0
+        self._parts = 0
         self._clear()
 
     @property
@@ -110,13 +144,17 @@ class Owner:
     def _clear(self) -> None:
         self._epoch = ""
         self._replica = Replica()
+        self._state = State()
         self.is_owner = False
-        self._unacked: list[Delivery] = []
-        self._waiting: deque[tuple[str, Ask, Waiter]] = deque()
-        self._in_flight: dict[int, list[tuple[Waiter, Any]]] = {}
+        self._unacked: deque[tuple[int, Delivery]] = deque()
+        self._read = 0
+        self._changes: deque[tuple[str, Sequence[Change], Waiter]] = deque()
+        self._looks: list[tuple[Look, Waiter]] = []
+        self._awaited: deque[tuple[Batch | Probe, list[tuple[Waiter, Any]]]] = deque()
+        self._probes = 0
         self._is_scheduled = False
-        self._is_compacting = False
-        self._snapshot_at = 0
+        self._slices: Iterator[tuple[Slice, bool]] | None = None
+        self._began = 0
         self._compacted = self._loop.time()
 
     async def stand(self) -> None:
@@ -152,7 +190,10 @@ class Owner:
 
     def submit(self, request: str, ask: Ask, waiter: Waiter) -> None:
         """Decide a request; the waiter gets the answer once it is durable, or never."""
-        self._waiting.append((request, ask, waiter))
+        if isinstance(ask, Alter):
+            self._changes.append((request, ask.changes, waiter))
+        else:
+            self._looks.append((ask, waiter))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -163,47 +204,44 @@ class Owner:
     def _issue(self) -> None:
         """Write one entry for all that waits, unless enough are on their way."""
         self._is_scheduled = False
-        if not self.is_owner or self._is_compacting:
+        if not self.is_owner or len(self._unacked) > MOST_UNACKED:
             return
-        while self._waiting and len(self._in_flight) < IN_FLIGHT:
-            ahead: dict[tuple[str, str], bytes | None] = {}
-            writes: list[Write] = []
-            answers: list[tuple[str, list[bool]]] = []
-            waiters: list[tuple[Waiter, Any]] = []
-            for _ in range(min(REQUESTS_PER_BATCH, len(self._waiting))):
-                request, ask, waiter = self._waiting.popleft()
-                waiters.append((waiter, self._decide(request, ask, ahead, writes, answers)))
-            batch = Batch(self._epoch, self._replica.number + 1, writes, answers)
-            self._replica.write(batch)
-            self._in_flight[batch.number] = waiters
-            self._write(batch)
+        now = self._now()
+        while (self._changes or self._state.has_lapsed(now)) and len(self._awaited) < IN_FLIGHT:
+            batch = self._state.begin(self._epoch)
+            self._state.lapse(batch, now, REQUESTS_PER_BATCH)
+            waiters = self._decide(batch, now)
+            self._await(batch, waiters + self._look_up())
+        if self._looks and not any(isinstance(entry, Probe) for entry, _ in self._awaited):
+            self._probes += 1
+            self._await(Probe(self._epoch, self._probes), self._look_up())
 
-    def _decide(
-        self,
-        request: str,
-        ask: Ask,
-        ahead: dict[tuple[str, str], bytes | None],
-        writes: list[Write],
-        answers: list[tuple[str, list[bool]]],
-    ) -> Answer:
-        if isinstance(ask, Alter):
-            results, new = self._replica.decide(request, ask.changes, ahead)
-            writes += new
-            answers.append((request, [result.done for result in results]))
-            return results
-        # Those before us in this batch are not in the replica yet.
-        if isinstance(ask, Get):
-            place = (ask.table, ask.key)
-            return ahead[place] if place in ahead else self._replica.get(*place)
-        found = self._replica.scan(ask.table, ask.prefix)
-        for (table, key), value in ahead.items():
-            if table == ask.table and key.startswith(ask.prefix):
-                found.pop(key, None)
-                if value is not None:
-                    found[key] = value
-        return found
+    def _await(self, entry: Batch | Probe, waiters: list[tuple[Waiter, Any]]) -> None:
+        self._awaited.append((entry, waiters))
+        self._write(entry)
 
-    def _write(self, entry: Hello | Epoch | Batch | Snapshot) -> None:
+    def _decide(self, batch: Batch, now: float) -> list[tuple[Waiter, Any]]:
+        waiters: list[tuple[Waiter, Any]] = []
+        count = 0
+        while self._changes and len(waiters) < REQUESTS_PER_BATCH and count < CHANGES_PER_BATCH:
+            request, changes, waiter = self._changes.popleft()
+            waiters.append((waiter, self._state.decide(request, changes, batch, now)))
+            count += len(changes)
+        return waiters
+
+    def _look_up(self) -> list[tuple[Waiter, Any]]:
+        """Read for all who wait, as of what was decided: it is written before what they wait for."""
+        looks, self._looks = self._looks, []
+        state = self._state
+        return [
+            (
+                waiter,
+                state.get(ask.table, ask.key) if isinstance(ask, Get) else state.scan(ask.table, ask.prefix),
+            )
+            for ask, waiter in looks
+        ]
+
+    def _write(self, entry: Entry) -> None:
         message = Message(JOURNAL.name, encode(entry), message_id=type(entry).__name__)
         self._broker.publish_once(message, WRITE_SECONDS).add_done_callback(self._written)
 
@@ -214,86 +252,124 @@ class Owner:
     # -- the journal
 
     def _on_entry(self, delivery: Delivery) -> None:
-        self._unacked.append(delivery)
+        self._unacked.append((self._read, delivery))
+        self._read += 1
         try:
             entry = decode(delivery.body)
         except msgspec.MsgspecError as error:
             logger.warning("an entry of the journal cannot be read, it is skipped: %s", error)
             return
+        if isinstance(entry, Hello | Probe):
+            # Nothing is to be learned from it, so it need not be kept.
+            self._unacked.pop()
+            self._ack(delivery)
         if self.is_owner:
             self._on_own(entry)
-            return
+        else:
+            self._on_earlier(entry)
+
+    def _on_earlier(self, entry: Entry) -> None:
         if not self._epoch:
             self._epoch = secrets.token_hex(8)
-            self._write(Epoch(self._epoch))
-        self._replica.apply(entry)
+            self._write(Epoch(self._epoch, self._timeout))
+        self._replica.apply(entry, self._now(), self._read - 1)
+        self._forget_before(self._replica.needed)
         if isinstance(entry, Epoch) and entry.epoch == self._epoch:
             self.is_owner = True
-            self._compacted = self._loop.time()
+            self._state = self._replica.state
+            self._timeout = self._timeout or self._replica.timeout
+            self._replica = Replica()
             logger.info("this node owns the tables")
             self._on_elected()
             self._schedule()
 
-    def _on_own(self, entry: Hello | Epoch | Batch | Snapshot) -> None:
-        if isinstance(entry, Batch) and entry.epoch == self._epoch:
-            if entry.number != next(iter(self._in_flight), 0):
-                self._stand_anew(f"batch {entry.number} came out of order")
+    def _on_own(self, entry: Entry) -> None:
+        if isinstance(entry, Batch | Probe) and entry.epoch == self._epoch:
+            awaited = self._awaited[0][0] if self._awaited else None
+            if type(entry) is not type(awaited) or entry.number != getattr(awaited, "number", 0):
+                self._stand_anew(f"{type(entry).__name__} {entry.number} came out of order")
                 return
-            for waiter, answer in self._in_flight.pop(entry.number):
+            for waiter, answer in self._awaited.popleft()[1]:
                 waiter(answer)
-            if self._is_compacting and not self._in_flight:
-                self._write_snapshot()
-            elif self._waiting:
+            if self._changes or self._looks:
                 self._schedule()
         elif isinstance(entry, Snapshot) and entry.epoch == self._epoch:
             self._on_snapshot(entry)
         elif isinstance(entry, Epoch):
             self._stand_anew("another owner has begun")
 
+    def _forget_before(self, position: int) -> None:
+        """Acknowledge the entries before one: a snapshot holds all that they said."""
+        while self._unacked and self._unacked[0][0] < position:
+            self._ack(self._unacked.popleft()[1])
+
+    def _ack(self, delivery: Delivery) -> None:
+        assert self._consumer is not None
+        self._consumer.ack(delivery)
+
     # -- compaction
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(min(TICK, self._timeout / 6) if self._timeout else TICK)
             age = self._loop.time() - self._compacted
-            is_due = age > RENEW_SECONDS or (age > COMPACT_SECONDS and len(self._unacked) > 1)
-            if is_due or len(self._unacked) > COMPACT_ENTRIES:
+            renew = RENEW_SMALL_SECONDS if self._parts <= 1 else RENEW_SECONDS
+            if self._timeout:
+                renew = self._timeout / 3
+            is_due = age > renew or (age > COMPACT_SECONDS and len(self._unacked) > self._parts)
+            if is_due or len(self._unacked) > COMPACT_ENTRIES + self._parts:
                 self.compact()
+            if self._state.has_lapsed(self._now()):
+                self._schedule()
 
     def compact(self) -> None:
         """Write the state as a snapshot and acknowledge what came before, if this is the owner."""
-        if self.is_owner and not self._is_compacting:
-            self._is_compacting = True
-            if not self._in_flight:
-                self._write_snapshot()
+        if self.is_owner and self._slices is None:
+            self._compacted = self._loop.time()
+            self._slices = self._state.slices()
+            self._write_part(0)
 
-    def _write_snapshot(self) -> None:
-        # Nothing of ours is on its way, so nothing can come between its parts.
-        for part in self._replica.snapshot(self._epoch):
-            self._write(part)
+    def _write_part(self, part: int) -> None:
+        """Write the next part; the one after it comes when this one was read back."""
+        assert self._slices is not None
+        piece, is_last = next(self._slices)
+        state = self._state
+        self._write(
+            Snapshot(
+                self._epoch,
+                state.number,
+                part,
+                part + 1 if is_last else 0,
+                msgspec.Raw(encode(piece)),
+                state.answers() if is_last else [],
+                state.leases(piece, self._now()),
+                self._timeout,
+            )
+        )
 
     def _on_snapshot(self, part: Snapshot) -> None:
         if part.part == 0:
-            self._snapshot_at = len(self._unacked) - 1
-        if part.part == part.parts - 1:
-            assert self._consumer is not None
-            for delivery in self._unacked[: self._snapshot_at]:
-                self._consumer.ack(delivery)
-            del self._unacked[: self._snapshot_at]
-            self._is_compacting = False
-            self._compacted = self._loop.time()
-            self._schedule()
+            self._began = self._read - 1
+        if not part.is_last:
+            self._write_part(part.part + 1)
+            return
+        self._slices, self._parts = None, part.parts
+        self._forget_before(self._began)
+        self._schedule()
 
     # -- losing it
 
     def _on_reset(self, reason: str) -> None:
+        told = _timeout_told(reason)
+        if told is not None:
+            self._timeout = int(told[1]) / 1000
         self._depose()
         logger.info("the journal is read anew: %s", reason)
         self._spawn(self._greet())
 
     async def _greet(self) -> None:
         """The queue may have been deleted: make sure that there is something to deliver."""
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(GREET_SECONDS)
         self._write(Hello(secrets.token_hex(4)))
 
     def _depose(self) -> None:
@@ -310,7 +386,7 @@ class Owner:
         self._spawn(self._resubscribe())
 
     async def _resubscribe(self) -> None:
-        pause = 0.2
+        pause = STAND_SECONDS
         while self._is_standing_anew:
             try:
                 assert self._consumer is not None

@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -88,10 +89,15 @@ class _Pending:
 
 
 class AmqpTables:
-    """See `broker.base.Tables`."""
+    """See `broker.base.Tables`.
+
+    Attributes:
+        now: The clock by which leases lapse while this is the owner; a test may put its own here.
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self.now: Callable[[], float] = time.monotonic
         self._identity = secrets.token_hex(6)
         self._numbers = itertools.count()
         self._pending: dict[str, _Pending] = {}
@@ -192,7 +198,7 @@ class AmqpTables:
         """Stand for election as the owner."""
         if self._owner is None:
             await self._host.declare([REQUESTS])
-            self._owner = Owner(self._host, self._on_elected, self._on_deposed)
+            self._owner = Owner(self._host, self._on_elected, self._on_deposed, self.now)
             await self._owner.stand()
 
     def _on_elected(self) -> None:

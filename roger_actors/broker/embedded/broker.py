@@ -148,22 +148,28 @@ def _delivery(queue: str, row: Row, generation: int) -> Delivery:
 
 
 class EmbeddedTables:
-    """Tables in the file; a change is a transaction, no owner is needed."""
+    """Tables in the file; a change is a transaction, no owner is needed.
+
+    Attributes:
+        now: The clock by which leases lapse, shared by all processes of the machine; a test may put its
+            own here.
+    """
 
     def __init__(self, broker: EmbeddedBroker) -> None:
         self._broker = broker
+        self.now: Callable[[], float] = time.monotonic
 
     async def change(self, changes: Sequence[Change], timeout: float) -> list[Changed]:
         """Try each change on its own, in order; durable when this returns."""
-        return await self._ask(lambda store: store.change(changes), timeout)
+        return await self._ask(lambda store: store.change(changes, self.now()), timeout)
 
     async def get(self, table: str, key: str, timeout: float) -> bytes | None:
         """Return a value as of now, None where there is none."""
-        return await self._ask(lambda store: store.entry(table, key), timeout)
+        return await self._ask(lambda store: store.entry(table, key, self.now()), timeout)
 
     async def scan(self, table: str, prefix: str, timeout: float) -> dict[str, bytes]:
         """Return all entries whose key starts with `prefix`."""
-        return dict(await self._ask(lambda store: store.scan(table, prefix), timeout))
+        return dict(await self._ask(lambda store: store.scan(table, prefix, self.now()), timeout))
 
     async def _ask(self, function: Callable[[Store], T], timeout: float) -> T:
         try:

@@ -30,6 +30,7 @@ BATCH = 2000
 FETCH = 500
 BUSY_PAUSE = 0.02
 RETRY_PAUSE = 0.5
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 Command = tuple[Callable[[Store], Any], "asyncio.Future[Any] | None", bool]
 Settling = tuple["Subscription", int, int, bool]
@@ -203,6 +204,7 @@ class Engine:
             connection.execute("BEGIN IMMEDIATE")
             store = Store(connection, 0, self._prefix)
             store.incarnation = store.add_incarnation(self._name, os.getpid())
+            store.renew_leases(BOOT.read_text().strip(), time.monotonic())
             self.lifeline.hold(store.incarnation)
             self._sweep(store)
             connection.execute("COMMIT")

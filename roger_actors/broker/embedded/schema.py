@@ -2,7 +2,8 @@
 
 A message waits in `messages`, in the order of its id; `holder` is the consumer that has it, none while
 it is ready. Giving it back empties `holder` and keeps the id, hence its place. What is to come later
-lies in `delayed` and gets its id when it is due.
+lies in `delayed` and gets its id when it is due. A row of `leases` says when the entry of that name and
+key is deleted.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ CREATE TABLE entries (
 CREATE TABLE deletions (count INTEGER NOT NULL);
 INSERT INTO deletions VALUES (0);
 """
+
+ADDED = """
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT NOT NULL, key TEXT NOT NULL, boot TEXT NOT NULL, lapses REAL NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lapsing ON leases (lapses);
+"""
+"""What came later: a file made before gets it when it is opened. Releases before do not miss it."""
 
 
 def open_file(path: Path, synchronous: str) -> sqlite3.Connection:
@@ -82,6 +91,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> No
         detail = f"its format is {found}, this release knows {FORMAT}"
         raise ConnectionFailed(broker=f"embedded:{path}", detail=detail)
     connection.execute("PRAGMA journal_mode = WAL")
+    for statement in ADDED.split(";"):
+        connection.execute(statement)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA busy_timeout = 1000")

@@ -7,11 +7,14 @@ import asyncio
 import pytest
 
 from roger_actors.broker import Change, Changed
+from roger_actors.clock import ManualClock
 from roger_actors.errors import BrokerError
 
 
-async def _open(brokers, name="node"):
+async def _open(brokers, name="node", clock=None):
     broker = await brokers.open(name)
+    if clock is not None:
+        broker.tables.now = clock.monotonic
     await broker.serve_tables()
     return broker
 
@@ -136,3 +139,70 @@ async def test_after_close_the_tables_answer_with_an_error(brokers):
 
     with pytest.raises(BrokerError):
         await asyncio.wait_for(broker.tables.get("keys", "a", 1.0), 5.0)
+
+
+async def test_an_entry_is_gone_when_its_lease_is_over(brokers):
+    clock = ManualClock()
+    tables = (await _open(brokers, clock=clock)).tables
+    await tables.change(
+        [Change("keys", "p/a", None, b"1", lease=60.0), Change("keys", "p/b", None, b"2")], 10.0
+    )
+
+    clock.advance(59.0)
+    assert set(await tables.scan("keys", "p/", 5.0)) == {"p/a", "p/b"}
+    clock.advance(1.0)
+
+    assert await tables.change([Change("keys", "p/a", None, b"3")], 5.0) == [Changed(True, b"3")]
+    clock.advance(1000.0)
+    assert await tables.scan("keys", "p/", 5.0) == {"p/a": b"3", "p/b": b"2"}
+
+
+async def test_an_entry_that_was_written_for_good_in_time_stays(brokers):
+    clock = ManualClock()
+    tables = (await _open(brokers, clock=clock)).tables
+    await tables.change([Change("keys", "a", None, b"1", lease=60.0)], 10.0)
+    await tables.change([Change("keys", "a", b"1", b"2")], 10.0)
+
+    clock.advance(61.0)
+
+    assert await tables.get("keys", "a", 5.0) == b"2"
+
+
+async def test_a_lease_outlives_the_one_who_counts_it(brokers):
+    clock = ManualClock()
+    first = await _open(brokers, "first", clock)
+    await first.tables.change([Change("keys", "a", None, b"1", lease=60.0)], 10.0)
+    await first.close()
+    second = await _open(brokers, "second", clock)
+    assert await second.tables.get("keys", "a", 10.0) == b"1"
+
+    clock.advance(60.0)
+
+    assert await second.tables.change([Change("keys", "b", None, b"2")], 10.0) == [Changed(True, b"2")]
+    assert await second.tables.get("keys", "a", 10.0) is None
+
+
+async def test_an_entry_is_released_by_how_its_value_begins(brokers):
+    tables = (await _open(brokers)).tables
+    await tables.change([Change("keys", "a", None, b"me, attempt 2")], 10.0)
+
+    results = await tables.change(
+        [
+            Change("keys", "a", b"you", None, begins=True),
+            Change("keys", "a", b"me", None, begins=True),
+            Change("keys", "a", b"me", None, begins=True),
+        ],
+        5.0,
+    )
+
+    assert results == [Changed(False, b"me, attempt 2"), Changed(True, None), Changed(False, None)]
+
+
+async def test_a_scan_ends_where_its_prefix_ends(brokers):
+    tables = (await _open(brokers)).tables
+    keys = ["p/\U0010ffff", "p/\ud7ff", "p/\ud7ff/x", "p/z", "p0", "q"]
+    await tables.change([Change("keys", key, None, b"v") for key in keys], 10.0)
+
+    assert set(await tables.scan("keys", "p/", 5.0)) == set(keys[:4])
+    assert set(await tables.scan("keys", "p/\U0010ffff", 5.0)) == {keys[0]}
+    assert set(await tables.scan("keys", "p/\ud7ff", 5.0)) == {keys[1], keys[2]}
