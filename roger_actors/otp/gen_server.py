@@ -9,6 +9,7 @@ Source: OTP `gen_server`; Elixir `GenServer`.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Generic, TypeVar, Union, overload
 
@@ -19,7 +20,7 @@ from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import Log, Name, Process, Runtime, Target
+from roger_actors.otp.runtime import CURRENT, Log, Name, Process, Runtime, Target
 from roger_actors.otp.send_request import SendRequest, refused
 from roger_actors.otp.serving import FAILED, IGNORED, STARTING, BoundedServer, ServerProcess, Status
 from roger_actors.otp.via import Via
@@ -257,10 +258,7 @@ class GenServer(SendRequest, Generic[S]):
             ServerExited: It ended before it answered.
             Undeliverable: The request cannot travel to its host.
         """
-        answer = await here().call(target, request, timeout)
-        if answer.__class__ is Refusal:
-            raise refused(answer)
-        return answer
+        return await _ask(target, request, timeout)
 
     @staticmethod
     def cast(target: Target, request: Any) -> None:
@@ -287,7 +285,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:get_state`.
         """
-        return await _ask_system(target, "get_state", None, timeout)
+        return await _ask(target, None, timeout, "get_state")
 
     @staticmethod
     async def replace_state(target: Target, change: Callable[[Any], Any], timeout: float | None = 5.0) -> Any:
@@ -304,7 +302,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:replace_state`.
         """
-        return await _ask_system(target, "replace_state", change, timeout)
+        return await _ask(target, change, timeout, "replace_state")
 
     @staticmethod
     async def get_status(target: Target, timeout: float | None = 5.0) -> dict[str, Any]:
@@ -317,7 +315,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:get_status`.
         """
-        status: dict[str, Any] = await _ask_system(target, "get_status", None, timeout)
+        status: dict[str, Any] = await _ask(target, None, timeout, "get_status")
         return status
 
     @staticmethod
@@ -328,7 +326,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:suspend`.
         """
-        await _ask_system(target, "suspend", None, timeout)
+        await _ask(target, None, timeout, "suspend")
 
     @staticmethod
     async def resume(target: Target, timeout: float | None = 5.0) -> None:
@@ -336,11 +334,11 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:resume`.
         """
-        await _ask_system(target, "resume", None, timeout)
+        await _ask(target, None, timeout, "resume")
 
 
-async def _ask_system(target: Target, operation: str, argument: Any, timeout: float | None) -> Any:
-    answer = await here().call(target, argument, timeout, operation)
+async def _ask(target: Target, request: Any, timeout: float | None, operation: str | None = None) -> Any:
+    answer = await here().call(target, request, timeout, operation)
     if answer.__class__ is Refusal:
         raise refused(answer)
     return answer
@@ -403,13 +401,18 @@ async def _begun(
 
 
 async def _wait_for_start(runtime: Runtime, process: ServerProcess, timeout: float | None) -> None:
+    waiter = CURRENT.get()
     began = process.began = runtime.loop.create_future()
     pending = runtime.wait_for_end(process.pid)
     assert pending.future is not None
     pending.future.add_done_callback(lambda _: _resolve(began))
-    timer = None if timeout is None else runtime.timers.start(timeout, _start_timed_out, process)
+    timer = None if timeout is None else runtime.timers.start(timeout, _give_up, process)
     try:
         await began
+    except asyncio.CancelledError:
+        if process.phase is STARTING and (waiter is None or waiter.alive):
+            _give_up(process)  # who wanted it lives and does not want it any more
+        raise
     finally:
         runtime.forget(pending)
         pending.future.cancel()
@@ -424,12 +427,13 @@ def _resolve(began: asyncio.Future[None]) -> None:
 
 def drop_exit(parent: Process, child: Pid) -> None:
     """Take the exit of a child that never began out of its starter's mailbox: the result tells."""
-    for message in list(parent.mailbox or ()):
-        if message.__class__ is Exit and message.pid == child and parent.mailbox is not None:
-            parent.mailbox.remove(message)
+    mailbox = parent.mailbox or deque()
+    for position, message in reversed(list(enumerate(mailbox))):
+        if message.__class__ is Exit and message.pid == child:
+            del mailbox[position]
 
 
-def _start_timed_out(process: ServerProcess) -> None:
+def _give_up(process: ServerProcess) -> None:
     process.phase = FAILED
     process.failure = TIMEOUT
     if process.parent is not None:

@@ -82,6 +82,26 @@ class Response(msgspec.Struct, frozen=True, array_like=True, tag=True):
     value: Any
 
 
+class Letter:
+    """A response in a mailbox, which its process can also take out of turn, by the request's number.
+
+    Attributes:
+        number: The request's.
+        message: The `Response` or `Down`; None when it was taken out of turn, and the letter is passed over.
+    """
+
+    __slots__ = ("message", "number")
+
+    def __init__(self, number: int, message: Response | Down) -> None:
+        self.number = number
+        self.message: Response | Down | None = message
+
+
+def is_empty(message: Any) -> bool:
+    """Return whether a message in a mailbox is one that was taken out of turn."""
+    return message.__class__ is Letter and message.message is None
+
+
 class TraceEvent(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What a traced process did, as `trace` tells it; plain data, so that it travels anywhere.
 

@@ -7,13 +7,14 @@ Source: Elixir `Process`; Erlang's built-in functions of the same names.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, NamedTuple
 
 from roger_actors.errors import NoProcess
-from roger_actors.otp.message import Timeout
+from roger_actors.otp.message import Letter, Timeout
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.reason import NORMAL, Crash, ExitProcess, Reason, is_clean, of_exception
 from roger_actors.otp.result import UNSET
@@ -234,24 +235,10 @@ class FunctionProcess(Process):
             if result.__class__ is not CoroutineType:
                 self._over(NORMAL)
             else:
-                self.runtime.start_task(self, self._drive(result), result)
+                self.runtime.start_task(self, self.drive_end(result, NORMAL, self._over), result)
         elif self._waiter is not None:
             self._offer()
         return 1
-
-    async def _drive(self, work: Any) -> None:
-        reason: Reason = NORMAL
-        try:
-            await work
-        except BaseException as error:  # as above
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            if not self.alive:
-                return
-            reason = of_exception(error)
-        if self.alive:
-            self.task = None
-            self._over(reason)
 
     def _over(self, reason: Reason) -> None:
         if self.alive and not is_clean(reason):
@@ -265,39 +252,69 @@ class FunctionProcess(Process):
     def _offer(self) -> None:
         if self._waiter.done():
             return
-        message = self._take()
-        if message is not UNSET:
-            self._waiter.set_result(message)
+        try:
+            taken = self._take()
+        except BaseException as error:  # what the user's predicate raises is raised in `receive`
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self._waiter.set_exception(error)
+        else:
+            if taken is not None:
+                self._waiter.set_result(taken)
 
-    def _take(self) -> Any:
+    def _take(self) -> _Taken | None:
         mailbox = self.mailbox or deque()
-        for position, message in enumerate(mailbox):
+        for position, entry in enumerate(mailbox):
+            message = entry.message if entry.__class__ is Letter else entry
+            if entry.__class__ is Letter and message is None:
+                continue
             if self._matching is None or self._matching(message):
                 del mailbox[position]
-                return message
-        return UNSET
+                return _Taken(message if entry is message else self.opened(entry), entry, position)
+        return None
 
     async def receive(self, timeout: float | None, matching: Callable[[Any], bool] | None) -> Any:
         """Wait for a message; see the module's `receive`."""
         self._matching = matching
-        message = self._take()
-        if message is not UNSET:
-            return message
+        taken = self._take()
+        if taken is not None:
+            return taken.message
         if timeout is not None and timeout <= 0:
             return Timeout()
         waiter = self._waiter = self.runtime.loop.create_future()
         timer = None if timeout is None else self.runtime.timers.start(timeout, _receive_timed_out, waiter)
         try:
-            return await waiter
+            return (await waiter).message
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._give_back(waiter.result())
+            raise
         finally:
             self._waiter = None
             if timer is not None:
                 self.runtime.timers.cancel(timer)
 
+    def _give_back(self, taken: _Taken) -> None:
+        """Put a message back where it was: the wait for it was cancelled before it could be returned."""
+        if not self.alive or taken.position is None:
+            return
+        if self.mailbox is None:
+            self.mailbox = deque()
+        entry = self.sealed(taken.message) if taken.entry.__class__ is Letter else taken.entry
+        self.mailbox.insert(taken.position, entry)
+
+
+class _Taken(NamedTuple):
+    """A message that was taken out of the mailbox, as what and from where; a timeout was nowhere."""
+
+    message: Any
+    entry: Any = None
+    position: int | None = None
+
 
 def _receive_timed_out(waiter: Any) -> None:
     if not waiter.done():
-        waiter.set_result(Timeout())
+        waiter.set_result(_Taken(Timeout()))
 
 
 async def receive(timeout: float | None = None, matching: Callable[[Any], bool] | None = None) -> Any:

@@ -12,7 +12,6 @@ Source: OTP `gen_server`: `send_request`, `wait_response`, `receive_response`, `
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Container, Iterable
 from typing import Any, Final, NamedTuple, overload
 
@@ -72,7 +71,7 @@ class RequestIds:
         self._labels[request] = label
         pending = here().calls.get(request.number)
         if pending is None:
-            self._inbox.arrived += 1
+            self._inbox.arrived.append(request)
         else:
             pending.inbox = self._inbox
 
@@ -99,12 +98,8 @@ class RequestIds:
     async def wait(self, timeout: float | None) -> Response | Down | None:
         """Wait for the first message that answers one of them; None when the time is over."""
         process = current()
-        if self._inbox.arrived:
-            message = take(process, self._labels)
-            if message is not None:
-                return message
-            self._inbox.arrived = 0
-        return await _wait(process, self._inbox, self._labels, timeout)
+        message = _arrived(process, self._inbox, self._labels)
+        return message or await _wait(process, self._inbox, self._labels, timeout)
 
     def abandon(self) -> None:
         """Give all of them up: what answers them is never seen."""
@@ -169,8 +164,9 @@ class SendRequest:
         process = current()
         try:
             request_id = runtime.ref(runtime.ask(target, request, timeout=timeout).number)
-        except (NoProcess, ServerExited):
-            request_id = runtime.monitor(process, target)
+        except (NoProcess, ServerExited) as error:
+            request_id = runtime.ref(runtime.new_number())
+            runtime.deliver_response(process, Down(request_id, target, getattr(error, "reason", NOPROC)))
         if requests is not None:
             requests.add(request_id, label)
         return request_id
@@ -353,12 +349,12 @@ def _asked(request: Ref | RequestIds) -> Any:
 
 async def _response(request: Ref, timeout: float | None) -> Response | Down | None:
     process = current()
+    message = process.take_response(request.number)
+    if message is not None:
+        return message
     pending = process.runtime.calls.get(request.number)
     if pending is None or pending.process is not process:
-        message = take(process, (request,))
-        if message is None:
-            raise ValueError(f"no response to {request} will come: it was taken, or the request abandoned")
-        return message
+        raise ValueError(f"no response to {request} will come: it was taken, or the request abandoned")
     before, pending.inbox = pending.inbox, Inbox()
     try:
         return await _wait(process, pending.inbox, (request,), timeout)
@@ -377,16 +373,15 @@ async def _wait(
         message: Response | Down | None = await future
     except asyncio.CancelledError:
         if future.done() and not future.cancelled() and future.result() is not None and process.alive:
-            inbox.arrived += 1  # it came too late for this wait, not for the next
-            runtime.deliver(process, future.result())
+            inbox.arrived.appendleft(future.result().ref)  # too late for this wait, not for the next
+            runtime.deliver_response(process, future.result())
         raise
     finally:
         inbox.future = None
         if timer is not None:
             runtime.timers.cancel(timer)
-    if message is None and inbox.arrived:  # after the time was over, before this process ran
-        return take(process, requests)
-    return message
+    # When the time is over one may still come before this process runs.
+    return message or _arrived(process, inbox, requests)
 
 
 def _time_is_over(future: asyncio.Future[Any]) -> None:
@@ -394,15 +389,13 @@ def _time_is_over(future: asyncio.Future[Any]) -> None:
         future.set_result(None)
 
 
-def take(process: Process, requests: Container[Ref]) -> Response | Down | None:
-    """Take the first response to one of the requests out of the mailbox."""
-    mailbox = process.mailbox or deque()
-    for position, message in enumerate(mailbox):
-        kind = message.__class__
-        if (kind is Response or kind is Down) and message.ref in requests:
-            del mailbox[position]
-            found: Response | Down = message
-            return found
+def _arrived(process: Process, inbox: Inbox, requests: Container[Ref]) -> Response | Down | None:
+    """Take the first response that came while nobody waited out of the mailbox."""
+    while inbox.arrived:
+        request = inbox.arrived.popleft()
+        message = process.take_response(request.number) if request in requests else None
+        if message is not None:
+            return message
     return None
 
 
@@ -412,8 +405,8 @@ def abandon(request: Ref) -> None:
     pending = process.runtime.calls.get(request.number)
     if pending is not None:
         process.runtime.forget(pending)
-    elif process.mailbox:
-        take(process, (request,))
+    else:
+        process.take_response(request.number)
 
 
 def _value(response: Response | Down) -> Any:

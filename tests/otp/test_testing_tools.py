@@ -97,7 +97,7 @@ def test_the_plugin_runs_async_tests_as_processes_and_sees_lingering_code(pytest
     )
 
     result = pytester.runpytest_subprocess(
-        "-p", "roger_actors.testing.pytest_plugin", "-p", "no:cacheprovider"
+        "-p", "roger_actors.testing.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"
     )
 
     result.assert_outcomes(passed=2, errors=1)

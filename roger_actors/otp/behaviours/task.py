@@ -26,7 +26,7 @@ from roger_actors.otp.process import exit as exit_process
 from roger_actors.otp.process import link as link_process
 from roger_actors.otp.reason import KILL, KILLED, NOPROC, SHUTDOWN, Reason
 from roger_actors.otp.runtime import Process
-from roger_actors.otp.send_request import RequestIds, abandon, take
+from roger_actors.otp.send_request import RequestIds, abandon
 
 T = TypeVar("T")
 R = TypeVar("R")  # of the static methods: the class's own is unbound in `Task.await_`
@@ -121,7 +121,7 @@ class Task(Generic[T]):
         """Return a task that has its result already and no process, for where a task is expected."""
         owner = current()
         ref = owner.runtime.ref(owner.runtime.new_number())
-        owner.runtime.deliver(owner, Response(ref, result))
+        owner.runtime.deliver_response(owner, Response(ref, result))
         return Task(owner.pid, None, ref)
 
     @overload
@@ -294,7 +294,7 @@ class Task(Generic[T]):
         if task.pid is None:
             return Task.ignore(task)
         reason = await _stop(owner, task.pid, shutdown)
-        answer = take(owner, (task.ref,))
+        answer = owner.take_response(task.ref.number)
         if answer.__class__ is Response:
             return _outcome(answer)
         if answer is not None:
@@ -312,7 +312,7 @@ class Task(Generic[T]):
             InvalidTask: The current process is not its owner.
         """
         owner = _owner_of([task], spent=True)
-        found = take(owner, (task.ref,))
+        found = owner.take_response(task.ref.number)
         if task.pid is not None:
             unlink(task.pid)
         abandon(task.ref)
@@ -370,10 +370,10 @@ def _owner_of(tasks: Sequence[Task[Any]], *, spent: bool = False) -> Process:
     for task in tasks:
         if task.owner != owner.pid:
             raise InvalidTask(task=task.pid, detail=f"belongs to {task.owner}, and {owner.pid} asked for it")
-    missing = () if spent else {task.ref for task in tasks if task.ref.number not in owner.runtime.calls}
-    there = {getattr(message, "ref", None) for message in owner.mailbox or ()} if missing else ()
+    letters = owner.letters or ()
     for task in tasks:
-        if task.ref in missing and task.ref not in there:
+        number = task.ref.number
+        if not spent and number not in owner.runtime.calls and number not in letters:
             raise InvalidTask(task=task.pid, detail="has no result to wait for: it was taken, or ignored")
     return owner
 
@@ -399,7 +399,7 @@ async def _gather(
                 break
     except asyncio.CancelledError:
         for answer in found.values() if owner.alive else ():
-            owner.runtime.deliver(owner, answer)  # whoever asks next finds it
+            owner.runtime.deliver_response(owner, answer)  # whoever asks next finds it
         raise
     return found
 

@@ -12,7 +12,14 @@ import asyncio
 from typing import Any, Final
 
 from roger_actors.errors import ProcessError
-from roger_actors.otp.message import CallRequest, CastRequest, From, SystemRequest, TraceEvent
+from roger_actors.otp.message import (
+    CallRequest,
+    CastRequest,
+    From,
+    SystemRequest,
+    TraceEvent,
+    is_empty,
+)
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import Reason, shown
 from roger_actors.otp.result import UNSET
@@ -77,7 +84,7 @@ class Trace:
 
     def received(self, message: Any) -> None:
         """The process takes a message out of its mailbox."""
-        if message.__class__ is SystemRequest or message.__class__ is TraceEvent:
+        if is_empty(message) or message.__class__ is SystemRequest or message.__class__ is TraceEvent:
             return
         sender = message.sender.pid if message.__class__ is CallRequest else None
         self._tell("received", self._shown_message(message), sender)
@@ -216,10 +223,10 @@ class _TracedFunction:
     __slots__ = ()
 
     def _take(self: Any) -> Any:
-        message = super()._take()  # type: ignore[misc]
-        if message is not UNSET:
-            _trace_of(self).received(message)
-        return message
+        taken = super()._take()  # type: ignore[misc]
+        if taken is not None:
+            _trace_of(self).received(taken.message)
+        return taken
 
 
 def _trace_of(process: Process) -> Trace:

@@ -129,8 +129,13 @@ def _value(server: ServerProcess, key: Any, owner: Pid) -> Any:
     return values[0]
 
 
-def _replace(server: ServerProcess, key: Any, owner: Pid, value: Any) -> None:
+def _replace(server: ServerProcess, key: Any, owner: Pid, value: Any) -> Refusal | None:
+    old = _value(server, key, owner)
+    if old.__class__ is Refusal:  # its key was taken from it meanwhile
+        refusal: Refusal = old
+        return refusal
     server.state.table.replace(key, owner, value)
+    return None
 
 
 def _put_meta(server: ServerProcess, key: Any, value: Any) -> None:

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from roger_actors.errors import ConfigError, NoProcess, Undeliverable, UnknownRegistry
+from roger_actors.errors import ConfigError, NoProcess, UnknownRegistry
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.message import Exit, From, Refusal
 from roger_actors.otp.pid import Pid
@@ -23,7 +23,7 @@ from roger_actors.otp.registry.operations import (
     unregister,
 )
 from roger_actors.otp.registry.table import Entry, Keys, strict
-from roger_actors.otp.result import NoReply, Ok, Reply
+from roger_actors.otp.result import NoReply, Ok
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.send_request import refused
 from roger_actors.otp.serving import ServerProcess, Status
@@ -283,14 +283,10 @@ class Registry(GenServer[State]):
             raise ConfigError(key="listeners", value=listeners, expected="a list of names of this host")
         return Ok(State(current().runtime, keys, listeners, dict(meta or {})))
 
-    def handle_call(self, request: Any, sender: From, state: State) -> Reply[State] | NoReply[State]:
+    def handle_call(self, request: Any, sender: From, state: State) -> NoReply[State]:
         """Do what a process of another host asks for; a value that cannot travel is that one's trouble."""
         operation, *arguments = request
-        answer = OPERATIONS[operation](current(), *arguments)
-        try:
-            self.reply(sender, answer)
-        except Undeliverable as error:
-            return Reply(Refusal(Undeliverable.__name__, error.data), state)
+        current().runtime.reply_or_refuse(sender, OPERATIONS[operation](current(), *arguments))
         return NoReply(state)
 
     def handle_info(self, message: Any, state: State) -> NoReply[State]:

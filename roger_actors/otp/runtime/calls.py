@@ -6,8 +6,8 @@ import asyncio
 from time import perf_counter
 from typing import Any
 
-from roger_actors.errors import CallingSelf, CallTimeout, NoProcess, ServerExited
-from roger_actors.otp.message import CallRequest, Down, From, Response, SystemRequest
+from roger_actors.errors import CallingSelf, CallTimeout, NoProcess, ServerExited, Undeliverable
+from roger_actors.otp.message import CallRequest, Down, From, Refusal, Response, SystemRequest
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import NOPROC, Reason
 from roger_actors.otp.runtime.records import CURRENT, Address, Pending, Process, Target
@@ -142,7 +142,7 @@ class Calls(Signals):
             if pid is None:
                 self.call_down(pending, NOPROC)
                 return pending
-            target = pid
+            target = pending.name = pid
         if not self.is_here(target):
             self.remote.watch(pending, target)
             return pending
@@ -176,6 +176,13 @@ class Calls(Signals):
             self.answered(sender.ref, value)
         else:
             self.remote.reply(sender, value)
+
+    def reply_or_refuse(self, sender: From, value: Any) -> None:
+        """Answer a request; an answer that cannot travel becomes an `Undeliverable` of the asker's."""
+        try:
+            self.reply(sender, value)
+        except Undeliverable as error:
+            self.reply(sender, Refusal(Undeliverable.__name__, error.data))
 
     def answered(self, number: int, value: Any) -> None:
         """Hand a reply to whoever asked; an unknown number is a late reply and is dropped."""
@@ -250,4 +257,8 @@ class Calls(Signals):
             and process.alive
             and (pending.inbox is None or not pending.inbox.take(message))
         ):
-            self.deliver(process, message)
+            self.deliver_response(process, message)
+
+    def deliver_response(self, process: Process, message: Response | Down) -> None:
+        """Append a response to a live local process's mailbox, where it can be found by its request."""
+        self.deliver(process, process.sealed(message))

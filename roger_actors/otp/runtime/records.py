@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import Reason
+from roger_actors.otp.message import Down, Letter, Response, is_empty
+from roger_actors.otp.pid import Pid, Ref
+from roger_actors.otp.reason import Reason, of_exception
 from roger_actors.otp.runtime.timers import Timer
 from roger_actors.otp.via import Via
 from roger_actors.transport import HostId
@@ -41,6 +43,8 @@ class Process:
         trapping: Whether exit signals become messages.
         links: Pids of linked processes.
         monitors: Who is to be told of its end, by monitor number (from other hosts: by (host, number)).
+        letters: The responses in its mailbox, by the request's number, or None when there were never any.
+        idle: The timer that wakes it if no message comes.
         watches: What it monitors itself: target and what the watcher called it, by number.
         names: The names it is registered under.
         parent: Who started it with a link; its exit signal always ends a server.
@@ -51,8 +55,8 @@ class Process:
     """
 
     __slots__ = (
-        "__weakref__", "alive", "handled", "links", "mailbox", "monitors", "names", "parent", "pid", "queued",
-        "reason", "runtime", "task", "trapping", "watches", "work",
+        "__weakref__", "alive", "handled", "idle", "letters", "links", "mailbox", "monitors", "names",
+        "parent", "pid", "queued", "reason", "runtime", "task", "trapping", "watches", "work",
     )  # fmt: skip
 
     def __init__(self, runtime: Runtime) -> None:
@@ -64,7 +68,9 @@ class Process:
         self.trapping = False
         self.links: set[Pid] | None = None
         self.monitors: dict[Any, Process | Pending | None] | None = None
+        self.idle: Timer | None = None
         self.watches: dict[int, tuple[Any, Any]] | None = None
+        self.letters: dict[int, Letter] | None = None
         self.names: list[str] | None = None
         self.parent: Pid | None = None
         self.task: asyncio.Task[None] | None = None
@@ -84,6 +90,34 @@ class Process:
             self.mailbox = None
             self.queued = False
 
+    def sealed(self, message: Response | Down) -> Letter:
+        """Return a response as it is put into the mailbox."""
+        letter = Letter(message.ref.number, message)
+        if self.letters is None:
+            self.letters = {letter.number: letter}
+        else:
+            self.letters[letter.number] = letter
+        return letter
+
+    def opened(self, letter: Letter) -> Response | Down | None:
+        """Return the response of a letter whose turn it is, None if it was taken before."""
+        if letter.message is not None and self.letters is not None:
+            self.letters.pop(letter.number, None)
+        return letter.message
+
+    def take_response(self, number: int) -> Response | Down | None:
+        """Take the response to a request out of turn, whatever else is in the mailbox; None if it is not."""
+        letter = self.letters.pop(number, None) if self.letters else None
+        if letter is None:
+            return None
+        message, letter.message = letter.message, None
+        mailbox = self.mailbox
+        while mailbox and is_empty(mailbox[-1]):
+            mailbox.pop()
+        while mailbox and is_empty(mailbox[0]):
+            mailbox.popleft()
+        return message
+
     def backlog(self) -> int:
         """Return how many messages wait to be handled."""
         return len(self.mailbox or ())
@@ -91,6 +125,24 @@ class Process:
     def is_idle(self) -> bool:
         """Return whether it waits for a message and not for anything in its own code."""
         return self.task is None
+
+    async def drive_end(self, work: Any, reason: Reason, over: Callable[[Reason], None]) -> None:
+        """Await the last of its code, in its task, and end it.
+
+        Args:
+            work: The code.
+            reason: Why it ends if that returns.
+            over: Ends it.
+        """
+        try:
+            await work
+        except BaseException as error:  # as in `run`: what its code raises is why it ends
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            reason = of_exception(error)
+        if self.alive:  # else it was cancelled because it has ended
+            self.task = None
+            over(reason)
 
     def label(self) -> str:
         """Return what kind of process this is, for lists and logs."""
@@ -102,19 +154,19 @@ class Inbox:
 
     Attributes:
         future: Who waits, or None.
-        arrived: How many came while nobody waited and went to the mailbox.
+        arrived: Requests whose responses came while nobody waited and went to the mailbox, oldest first.
     """
 
     __slots__ = ("arrived", "future")
 
     def __init__(self) -> None:
         self.future: asyncio.Future[Any] | None = None
-        self.arrived = 0
+        self.arrived: deque[Ref] = deque()
 
-    def take(self, message: Any) -> bool:
+    def take(self, message: Response | Down) -> bool:
         """Hand a message to who waits; return whether somebody did."""
         if self.future is None or self.future.done():
-            self.arrived += 1
+            self.arrived.append(message.ref)
             return False
         self.future.set_result(message)
         return True

@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from roger_actors.errors import NameTaken, NoProcess
 from roger_actors.otp.pid import Pid, Ref
+from roger_actors.otp.reason import ExitProcess, Reason, of_exception
+from roger_actors.otp.runtime.log import Log
 from roger_actors.otp.runtime.records import CURRENT, Address, Name, Process, Target
 from roger_actors.otp.via import Via
 from roger_actors.transport import Endpoint
 
 if TYPE_CHECKING:
     from roger_actors.otp.runtime.remote import Remote
+
+_log = Log(__name__)
 
 TURN_SECONDS: Final = 0.005
 """How long processes may run before the loop sees its sockets again."""
@@ -103,7 +107,10 @@ class Scheduler:
         Raises:
             NameTaken: Somebody has the name.
             TypeError: The name is neither a string nor a `Via`.
+            ExitProcess: The parent has ended, and its code does not know yet: it ends here.
         """
+        if parent is not None and not parent.alive:
+            raise ExitProcess(parent.reason)
         if name is not None:
             if name.__class__ is Via:
                 self._enter_via(process, name)
@@ -112,14 +119,14 @@ class Scheduler:
         self.processes[process.pid[2]] = process
         if parent is not None:
             process.parent = parent.pid
-            if process.links is None:
-                process.links = {parent.pid}
-            else:
-                process.links.add(parent.pid)
-            if parent.links is None:
-                parent.links = {process.pid}
-            else:
-                parent.links.add(process.pid)
+            self._add_link(process, parent.pid)
+            self._add_link(parent, process.pid)
+
+    def _add_link(self, process: Process, other: Pid) -> None:
+        if process.links is None:
+            process.links = {other}
+        else:
+            process.links.add(other)
 
     def _enter_via(self, process: Process, name: Via) -> None:
         """Put a process in the table, so that its registry finds it alive; out again if the name is taken."""
@@ -243,7 +250,7 @@ class Scheduler:
         self._inline_until = perf_counter() + TURN_SECONDS
         self._work()
 
-    def _work(self) -> None:
+    def _work(self) -> None:  # noqa: C901, PLR0912, PLR0915 - the hot loop, in one piece
         if self._halted:
             return
         queue = self._queue
@@ -255,7 +262,11 @@ class Scheduler:
             if not process.alive:
                 continue
             set_current(process)
-            count = process.run(MESSAGES_PER_TURN)
+            try:
+                count = process.run(MESSAGES_PER_TURN)
+            except BaseException as error:  # noqa: BLE001 - a fault of this layer costs one process, not the host
+                self._broke(process, error)
+                continue
             process.handled += count
             handled += count
             if handled >= 128:
@@ -270,6 +281,12 @@ class Scheduler:
         else:
             self._awake = False
 
+    def _broke(self, process: Process, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        _log.exception("process %s could not go on", process.pid)
+        self.end(process, of_exception(error))
+
     def start_task(self, process: Process, drive: Coroutine[Any, Any, None], work: Any) -> None:
         """Run a process's coroutine in a task in which it is the current process.
 
@@ -282,6 +299,10 @@ class Scheduler:
         process.work = work
         process.task = self.loop.create_task(drive)
         CURRENT.reset(token)
+
+    def end(self, process: Process, reason: Reason) -> None:
+        """End a process at once."""
+        raise NotImplementedError
 
     def check_thread(self) -> None:
         """Raise if called from another thread than the host's.

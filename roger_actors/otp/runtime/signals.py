@@ -46,12 +46,6 @@ class Signals(Scheduler):
         self._add_link(process, other)
         self._add_link(peer, process.pid)
 
-    def _add_link(self, process: Process, other: Pid) -> None:
-        if process.links is None:
-            process.links = {other}
-        else:
-            process.links.add(other)
-
     def unlink(self, process: Process, other: Pid) -> None:
         """Remove a link; no exit signal of it acts on the process afterwards."""
         if process.links is None or other not in process.links:
@@ -125,6 +119,9 @@ class Signals(Scheduler):
         watch = watcher.watches.pop(ref.number, None) if watcher.watches else None
         if watch is not None:
             self._unwatch(ref.number, watch[0])
+        elif flush and watcher.letters and ref.number in watcher.letters:
+            if watcher.letters[ref.number].message.__class__ is Down:
+                watcher.take_response(ref.number)
         elif flush and watcher.mailbox:
             kept = [
                 message for message in watcher.mailbox if message.__class__ is not Down or message.ref != ref
@@ -133,6 +130,10 @@ class Signals(Scheduler):
             watcher.mailbox.extend(kept)
 
     def _unwatch(self, number: int, target: Address) -> None:
+        pending = self.calls.get(number)
+        if pending is not None:
+            self.forget(pending)
+            return
         if not self.is_here(target):
             self.remote.demonitor(target, number)
             return
@@ -175,11 +176,13 @@ class Signals(Scheduler):
         if process.task is not None:
             self._cancel(process.task, process.work)
             process.task = process.work = None
+        if process.idle is not None:
+            self.timers.cancel(process.idle)
+            process.idle = None
         if process.watches is not None:
-            for number, (target, _) in process.watches.items():
-                self.calls.pop(number, None)
+            watches, process.watches = process.watches, None
+            for number, (target, _) in watches.items():
                 self._unwatch(number, target)
-            process.watches = None
         pid, reason = process.pid, process.reason
         if process.links is not None:
             # The parent last: children that obey at once are gone before it starts their successors.
@@ -222,4 +225,8 @@ class Signals(Scheduler):
 
     def call_down(self, pending: Pending, reason: Reason) -> None:
         """The one that was asked has ended."""
+        raise NotImplementedError
+
+    def forget(self, pending: Pending) -> None:
+        """Take back everything that waits for a reply."""
         raise NotImplementedError

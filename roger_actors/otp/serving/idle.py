@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from roger_actors.otp.message import SystemRequest, Timeout
+from roger_actors.otp.message import SystemRequest, Timeout, is_empty
 from roger_actors.otp.result import After
 
 
@@ -35,5 +35,5 @@ def wait_of(timeout: float | After, now: float) -> Wait:
 
 
 def is_disturbed(messages: Iterable[Any]) -> bool:
-    """Return whether a message is queued, and so came first; a system request is none."""
-    return any(message.__class__ is not SystemRequest for message in messages)
+    """Return whether one of these messages, in a mailbox, came first; a system request is none."""
+    return any(message.__class__ is not SystemRequest and not is_empty(message) for message in messages)

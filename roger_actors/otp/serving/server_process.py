@@ -11,10 +11,10 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, SystemRequest
+from roger_actors.otp.message import CallRequest, CastRequest, Exit, From, Letter, SystemRequest, is_empty
 from roger_actors.otp.reason import NORMAL, Crash, Fault, Reason, is_clean, of_exception, shown
 from roger_actors.otp.result import UNSET, After, Ignore, NoReply, Ok, Reply, Stop
-from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime, Timer
+from roger_actors.otp.runtime import CURRENT, Log, Process, Runtime
 from roger_actors.otp.serving import system
 from roger_actors.otp.serving.crash_report import log_crash
 from roger_actors.otp.serving.idle import is_disturbed, wait_of
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from roger_actors.otp.gen_server import GenServer
 
 _log = Log("roger_actors.otp.gen_server")
+
+_OWN: Final = frozenset({SystemRequest, Exit, Letter})
 
 _LONGEST: Final = 2000
 """Characters of a bad result that its exit reason tells."""
@@ -48,11 +50,10 @@ class ServerProcess(Process):
         began: Resolved when an asynchronous `init` is over, for whoever waits for it.
         failure: Why the start failed.
         then: The token of the continuation that comes before any message.
-        idle: The timer of the last result's `timeout`.
         held: While it is suspended, the messages that came, in order; else None.
     """
 
-    __slots__ = ("awaited", "began", "failure", "held", "idle", "phase", "server", "state", "then")
+    __slots__ = ("awaited", "began", "failure", "held", "phase", "server", "state", "then")
 
     def __init__(self, runtime: Runtime, server: GenServer[Any]) -> None:
         super().__init__(runtime)
@@ -63,7 +64,6 @@ class ServerProcess(Process):
         self.began: asyncio.Future[None] | None = None
         self.failure: Reason = None
         self.then: Any = UNSET
-        self.idle: Timer | None = None
         self.held: deque[Any] | None = None
         self.trapping = server.trap_exit
 
@@ -158,19 +158,20 @@ class ServerProcess(Process):
                 else:
                     message = self.mailbox.popleft()
                     kind = message.__class__
-                    if self.idle is not None and kind is not SystemRequest:
+                    if self.idle is not None and is_disturbed((message,)):
                         self._stop_idling()
                     if kind is CallRequest:
                         result = server.handle_call(message.request, message.sender, self.state)
                     elif kind is CastRequest:
                         result = server.handle_cast(message.request, self.state)
-                    elif kind is SystemRequest or (kind is Exit and message.pid == self.parent):
+                    elif kind in _OWN and self._is_own(message):
                         handled += 1
                         if not self._attend(message):
                             return handled
                         continue
                     else:
-                        result = server.handle_info(message, self.state)
+                        info = self.opened(message) if kind is Letter else message
+                        result = server.handle_info(info, self.state)
                 handled += 1
                 if not self._settle(result, message):
                     return handled
@@ -186,11 +187,18 @@ class ServerProcess(Process):
             self.runtime.timers.cancel(self.idle)
             self.idle = None
 
+    def _is_own(self, message: Any) -> bool:
+        """Return whether a message is none of the callbacks': see `_attend`."""
+        kind = message.__class__
+        return kind is SystemRequest or (message.pid == self.parent if kind is Exit else is_empty(message))
+
     def _attend(self, message: Any) -> bool:
-        """Act on a system request or the parent's exit; return whether the next message may be taken."""
+        """Act on a system request, the parent's exit or an empty letter; return whether to take the next."""
         if message.__class__ is Exit:
             self.stop(message.reason, message)
             return False
+        if message.__class__ is Letter:
+            return True
         self.answer(message)
         if self.held is not None:
             self.run_suspended()
@@ -301,26 +309,12 @@ class ServerProcess(Process):
                     if not self.alive:
                         result.close()
                         return
-                    self.runtime.start_task(
-                        self, self._drive_end(result, reason, message, reply, sender), result
+                    end = self.drive_end(
+                        result, reason, lambda reason: self._finish(reason, message, reply, sender)
                     )
+                    self.runtime.start_task(self, end, result)
                     return
         self._finish(reason, message, reply, sender)
-
-    async def _drive_end(
-        self, work: Any, reason: Reason, message: Any, reply: Any, sender: From | None
-    ) -> None:
-        try:
-            await work
-        except BaseException as error:  # as above
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            if not self.alive:
-                return
-            reason = of_exception(error)
-        if self.alive:
-            self.task = None
-            self._finish(reason, message, reply, sender)
 
     def _finish(self, reason: Reason, message: Any, reply: Any, sender: From | None) -> None:
         if not self.alive:
@@ -328,7 +322,7 @@ class ServerProcess(Process):
         if not is_clean(reason):
             log_crash(self, reason, message)
         if reply is not UNSET and sender is not None:
-            self.runtime.reply(sender, reply)
+            self.runtime.reply_or_refuse(sender, reply)
         self.runtime.end(self, reason)
 
     # ---------------------------------------------------------------- system requests

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from roger_actors.otp.message import CallRequest, CastRequest
+from roger_actors.otp.message import CallRequest, CastRequest, Letter
 from roger_actors.otp.reason import Atom, Crash, Reason
 from roger_actors.otp.result import UNSET
 
@@ -48,7 +48,9 @@ def formatted(server: Server, status: Status) -> Status:
     state, message, reason = status.state, status.message, status.reason
     try:
         shown: Any = server.format_status(status)
-    except Exception as error:  # noqa: BLE001 - the user's hook must not bring the server down
+    except BaseException as error:  # the user's hook must not bring the server down
+        if isinstance(error, KeyboardInterrupt):
+            raise
         said = f"<format_status failed: {type(error).__qualname__}>"
     else:
         if shown.__class__ is Status:
@@ -67,4 +69,6 @@ def _kind_of(reason: Reason, said: str) -> Reason:
 
 def request_of(message: Any) -> Any:
     """Return a message as a callback gets it."""
+    if message.__class__ is Letter:
+        return message.message
     return message.request if message.__class__ in {CallRequest, CastRequest} else message

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from roger_actors.errors import Undeliverable
 from roger_actors.otp.message import Refusal, SystemRequest
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import ExitProcess, Reason, of_exception, shown
+from roger_actors.otp.reason import Reason, of_exception, shown
 from roger_actors.otp.runtime import Runtime
 from roger_actors.otp.serving.status import Status
 
@@ -65,7 +65,9 @@ def answer(server: Server, message: SystemRequest) -> None:
         return
     try:
         value = _ANSWERS[message.operation](server, message.argument)
-    except (Exception, ExitProcess) as error:  # noqa: BLE001 - a replace_state function may do anything
+    except BaseException as error:  # a replace_state function may do anything
+        if isinstance(error, KeyboardInterrupt):
+            raise
         value = Refusal("CallbackFailed", {"callback": message.operation, "reason": of_exception(error)})
     try:
         server.runtime.reply(message.sender, value)

@@ -17,7 +17,7 @@ from roger_actors.otp.child_spec import ChildSpec, ShutdownLimit, Start
 from roger_actors.otp.message import Exit
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.process import current
-from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, Fault, Reason, of_exception, shown
+from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, ExitProcess, Fault, Reason, of_exception, shown
 from roger_actors.otp.result import Ignore
 from roger_actors.otp.runtime import Pending, Process, Turn
 
@@ -91,8 +91,16 @@ async def _run(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     result = target(*args, **kwargs)
     if result.__class__ is CoroutineType:
         # A user's coroutine gets a task: it may use asyncio's features.
-        return await current().runtime.loop.create_task(result)
+        return await current().runtime.loop.create_task(_without_system_exit(result))
     return result
+
+
+async def _without_system_exit(work: CoroutineType[Any, Any, Any]) -> Any:
+    """Await a coroutine; out of a task `SystemExit` would end the loop, and the host with it."""
+    try:
+        return await work
+    except SystemExit as error:
+        raise ExitProcess(of_exception(error)) from error
 
 
 def _read(result: Any, start: Start) -> Outcome:

@@ -181,6 +181,8 @@ def is_shutdown_error(reason: Reason, *, restart: str, brutal: bool) -> bool:
     """Return whether the reason a child had when it was stopped is worth a report."""
     if reason is NORMAL:
         return restart == "permanent"
-    if reason is KILLED or reason == Signal(9):  # a host that was killed, as the OS tells it
+    if reason is KILLED or (
+        reason.__class__ is Signal and reason.number == 9
+    ):  # a host that was killed, as the OS tells it
         return not brutal
     return not is_clean(reason)

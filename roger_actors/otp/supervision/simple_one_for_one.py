@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from roger_actors.otp.child_spec import RESTARTING, ChildSpec, fault_of
+from roger_actors.otp.child_spec import RESTARTING, ChildSpec, fault_of, is_hashable
 from roger_actors.otp.message import Refusal
 from roger_actors.otp.pid import Pid
 from roger_actors.otp.reason import Fault, Reason, shown
@@ -68,11 +68,7 @@ async def stop_all(state: State) -> None:
 
 def _key(reason: Reason) -> Reason:
     """Return the reason, or its text if it cannot be a key."""
-    try:
-        hash(reason)
-    except TypeError:
-        return shown(reason)
-    return reason
+    return reason if is_hashable(reason) else shown(reason)
 
 
 # -------------------------------------------------------------------- requests
