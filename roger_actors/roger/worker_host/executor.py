@@ -183,7 +183,8 @@ class Executor:
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None:
-            if self._waiting.pop(order.ticket, None) is None:
+            # a ticket that was recalled and sent again runs where it stands now, not where it stood
+            if self._waiting.get(order.ticket) is not order or self._waiting.pop(order.ticket, None) is None:
                 continue
             outcome = self._run(order) if isinstance(order, Run) else self._run_hook(order)
             _flush()

@@ -126,7 +126,9 @@ class JobRunner(GenServer["Runner"]):
             case Run() | RunHook():
                 runner.executor.submit(message)
             case Recall():
-                process.send(runner.pool, Recalled(runner.executor.recall(message.tickets)))
+                dropped = runner.executor.recall(message.tickets)
+                begun = [ticket for ticket in message.tickets if ticket not in dropped]
+                process.send(runner.pool, Recalled(dropped, begun))
             case str() if message == _TICK:
                 runner.check()
                 process.send_after(CHECK, process.self(), _TICK)

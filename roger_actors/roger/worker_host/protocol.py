@@ -135,9 +135,15 @@ class Results(msgspec.Struct, frozen=True, array_like=True, tag="results"):
 
 @wire.register
 class Recalled(msgspec.Struct, frozen=True, array_like=True, tag="recalled"):
-    """These tickets were dropped: they had not begun, and will not."""
+    """Answers `Recall`, or tells what an ending host lets go.
+
+    Attributes:
+        tickets: Dropped: they had not begun, and will not.
+        begun: Asked for and not dropped: they run, or have ended.
+    """
 
     tickets: list[int]
+    begun: list[int] = []
 
 
 @wire.register

@@ -10,9 +10,8 @@ Source:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 from roger_actors.otp import Down, From, GenServer, NoReply, Ok, Pid, Reply, process
 from roger_actors.otp import reason as reasons
@@ -28,6 +27,7 @@ from roger_actors.roger.worker_host.protocol import (
     RunHook,
     StartRefused,
 )
+from roger_actors.roger.worker_pool.entries import Host, Stage, Ticket
 from roger_actors.roger.worker_pool.hosts import (
     NotStarted,
     Started,
@@ -36,7 +36,7 @@ from roger_actors.roger.worker_pool.hosts import (
     start_host,
     stop_host,
 )
-from roger_actors.roger.worker_pool.ledger import STALL, Host, Ledger
+from roger_actors.roger.worker_pool.ledger import STALL
 from roger_actors.roger.worker_pool.message import (
     Begun,
     HostDied,
@@ -50,6 +50,7 @@ from roger_actors.roger.worker_pool.message import (
     Withdraw,
     Withdrawn,
 )
+from roger_actors.roger.worker_pool.state import PoolState
 from roger_actors.transport import HostId
 
 RUNNER = "job_runner"
@@ -57,8 +58,6 @@ KEPT_WARM = 1
 """Idle worker hosts that are kept, so that the next job need not wait for a fork."""
 START_AGAIN = 1.0
 """Seconds after which a worker host that could not start is tried again."""
-REPLACED_WITHIN = 10.0
-"""Seconds in which a crashed host's replacement, started by its supervisor, is counted on."""
 
 
 # -- messages to itself ---------------------------------------------------------------------------
@@ -74,39 +73,6 @@ class Reap(NamedTuple):
 
 class TryAgain(NamedTuple):
     """Ask for hosts again, some time after one could not start."""
-
-
-# -- state ---------------------------------------------------------------------------------------
-
-
-class PoolState:
-    """What the pool holds beside its books."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
-        self.ledger = Ledger(kernel.config.max_worker_hosts)
-        self.asked = 0
-        self.forked: set[int] = set()
-        self.early: set[int] = set()
-        self.replacements: list[float] = []
-        self.reclaims: dict[HostId, list[Reclaim]] = {}
-        self.monitored: set[int] = set()
-        self.ticking = False
-        self.classes: frozenset[str] = frozenset()
-        self.refusal = ""
-        self.held_until = 0.0
-        self.stopping = False
-        self.deaths: Counter[str] = Counter()
-
-    def now(self) -> float:
-        """Return monotonic seconds."""
-        return self.kernel.clock.monotonic()
-
-    def count_starting(self) -> None:
-        """Bring the ledger's count of hosts on their way up to date."""
-        now = self.now()
-        self.replacements = [at for at in self.replacements if now - at < REPLACED_WITHIN]
-        self.ledger.starting = self.asked + len(self.forked) + len(self.replacements)
 
 
 class WorkerPool(GenServer[PoolState]):
@@ -138,8 +104,7 @@ class WorkerPool(GenServer[PoolState]):
         act = _ACTS.get(message.__class__)
         if act is not None:
             act(state, message)
-        if message.__class__ is not Lend or not state.ledger.is_behind(message.queue):
-            _place(state)
+        _place(state)
         return NoReply(state)
 
 
@@ -150,8 +115,9 @@ def _lend(state: PoolState, ask: Lend) -> None:
     if state.classes and ask.class_name not in state.classes and not ask.hook:
         process.send(ask.worker, UnknownClass())
         return
-    ticket = state.ledger.open(ask.worker, ask.queue, ask.limit, ask.partition, ask.payload)
-    ticket.class_name = ask.class_name
+    ticket = state.ledger.open(
+        ask.worker, ask.queue, ask.limit, ask.partition, ask.payload, class_name=ask.class_name
+    )
     ticket.watch = ask.watch
     if ask.hook:
         ticket.hook = RunHook(ticket.number, ask.hook, ask.partition, ask.payload, ask.failure)
@@ -160,21 +126,36 @@ def _lend(state: PoolState, ask: Lend) -> None:
 def _place(state: PoolState) -> None:
     """Give out every ticket that can be placed, then ask for hosts if some cannot."""
     ledger = state.ledger
-    if not ledger.turn:
-        return
     now = state.now()
     while (placed := ledger.next_placement(now)) is not None:
-        ticket, host = placed
-        order = ticket.hook or Run(ticket.number, ticket.partition, ticket.payload)
-        process.send((RUNNER, host.host), order)
-        if ticket.watch and host.tickets[0] is ticket:
-            process.send(ticket.worker, Begun())
-        if len(host.tickets) > 1 and not state.ticking:
-            state.ticking = True
-            process.send_after(STALL, process.self(), Stalled())
-    if ledger.turn and not state.stopping and now >= state.held_until:
+        ticket, host, asked_back = placed
+        if asked_back:
+            process.send((RUNNER, host.host), Recall([*asked_back]))
+        process.send((RUNNER, host.host), ticket.hook or Run(ticket.number, ticket.partition, ticket.payload))
+        _look_at_first(state, host)
+        if len(host.tickets) > 1:
+            _watch_stalls(state)
+    if ledger.need and not state.stopping and now >= state.held_until:
         state.count_starting()
         _ask_for_hosts(state, ledger.wanted_hosts())
+
+
+def _watch_stalls(state: PoolState) -> None:
+    if not state.ticking:
+        state.ticking = True
+        process.send_after(STALL, process.self(), Stalled())
+
+
+def _look_at_first(state: PoolState, host: Host) -> None:
+    """A host's first job runs: say so to whom watches it, and kill it if that is wanted by now."""
+    first = host.tickets[0]
+    if first.told or first.stage is not Stage.RUNNING:
+        return
+    first.told = True
+    if first.unwanted == "killed":
+        _end(state, host, first.worker)
+    elif first.watch:
+        process.send(first.worker, Begun())
 
 
 def _ask_for_hosts(state: PoolState, count: int) -> None:
@@ -197,13 +178,11 @@ def _answer(state: PoolState, done: Done) -> None:
     ticket = ledger.tickets.get(done.ticket)
     if ticket is None or ticket.host is None:
         return
-    host = ledger.hosts[ticket.host]
+    host = ledger.host_of(ticket)
     ledger.finished(done.ticket, done.seconds, state.now())
     process.send(ticket.worker, done)
     if host.tickets:
-        following = host.tickets[0]
-        if following.watch:
-            process.send(following.worker, Begun())
+        _look_at_first(state, host)
     elif host.doomed is None and _is_worn(state, host):
         ledger.retire_host(host)
         stop_host(host.pid)
@@ -217,42 +196,48 @@ def _is_worn(state: PoolState, host: Host) -> bool:
 
 def _kill(state: PoolState, ask: Kill) -> None:
     """End a Worker's job: take it out of the line, or kill the host that runs it."""
-    worker = ask.worker
-    ticket = state.ledger.by_worker.get(worker)
+    ticket = state.ledger.by_worker.get(ask.worker)
     if ticket is None:
-        return
-    if ticket.host is None:
-        state.ledger.close(ticket)
-        process.send(worker, HostDied(reasons.NORMAL))
-        return
-    host = state.ledger.hosts[ticket.host]
-    if host.tickets[0] is ticket:
-        _end(state, host, worker)
+        return  # it has ended, and its `Done` is on the way
+    if ticket.stage is Stage.RUNNING:
+        _end(state, state.ledger.host_of(ticket), ask.worker)
     else:
-        process.send((RUNNER, host.host), Recall([ticket.number]))
-        process.send_after(STALL, process.self(), ask)
+        _take_out(state, ticket, "killed")
 
 
 def _withdraw(state: PoolState, ask: Withdraw) -> None:
     ticket = state.ledger.by_worker.get(ask.worker)
-    if ticket is None or ticket.hook:
-        return
-    if ticket.host is None:
+    if ticket is not None and ticket.hook is None and not ticket.unwanted:
+        _take_out(state, ticket, "withdrawn")
+
+
+def _take_out(state: PoolState, ticket: Ticket, why: Literal["killed", "withdrawn"]) -> None:
+    """Give a ticket back that has not begun: now if it waits, or when its host says so."""
+    if ticket.stage is Stage.WAITING:
         state.ledger.close(ticket)
-        process.send(ask.worker, Withdrawn())
-    elif state.ledger.hosts[ticket.host].tickets[0] is not ticket:
-        ticket.withdrawn = True
-        process.send((RUNNER, ticket.host), Recall([ticket.number]))
+        process.send(ticket.worker, HostDied(reasons.NORMAL) if why == "killed" else Withdrawn())
+    elif ticket.stage is not Stage.RUNNING:
+        ticket.unwanted = why
+        host = state.ledger.host_of(ticket)
+        if asked := state.ledger.ask_back(host, [ticket]):
+            process.send((RUNNER, host.host), Recall(asked))
 
 
 def _take_back(state: PoolState, message: Recalled) -> None:
     """Jobs that a host gave back wait again, or go back to the Workers that asked for them."""
-    state.ledger.recalled(message.tickets, state.now())
-    for number in message.tickets:
-        ticket = state.ledger.tickets.get(number)
-        if ticket is not None and ticket.withdrawn:
-            state.ledger.close(ticket)
-            process.send(ticket.worker, Withdrawn())
+    ledger = state.ledger
+    hosts = ledger.given_back(message.tickets, message.begun, state.now())
+    _let_go(state, [ledger.tickets.get(number) for number in message.tickets])
+    for host in hosts:
+        if host.tickets:
+            _look_at_first(state, host)
+
+
+def _let_go(state: PoolState, tickets: Iterable[Ticket | None]) -> None:
+    """Of tickets that wait again, give back those that are wanted no more."""
+    for ticket in tickets:
+        if ticket is not None and ticket.unwanted and ticket.stage is Stage.WAITING:
+            _take_out(state, ticket, ticket.unwanted)
 
 
 def _end(state: PoolState, host: Host, victim: Pid) -> None:
@@ -321,7 +306,9 @@ def _host_down(state: PoolState, down: Down) -> None:
     state.early.discard(host_id)
     state.forked.discard(host_id)
     host = state.ledger.hosts.get(host_id)
+    held = list(host.tickets) if host is not None else []
     running = state.ledger.remove_host(host_id)
+    _let_go(state, held)
     if host is not None and host.doomed is None and not reasons.is_clean(reason):
         state.replacements.append(state.now())
         state.deaths[str(reason)] += 1
@@ -334,12 +321,10 @@ def _host_down(state: PoolState, down: Down) -> None:
 
 def _recall_stalled(state: PoolState, _: Stalled) -> None:
     state.ticking = False
-    for host in state.ledger.to_recall(state.now()):
-        waiting = [ticket.number for ticket in host.tickets][1:]
-        process.send((RUNNER, host.host), Recall(waiting))
+    for host, asked in state.ledger.stalled(state.now()):
+        process.send((RUNNER, host.host), Recall(asked))
     if any(len(host.tickets) > 1 for host in state.ledger.hosts.values()):
-        state.ticking = True
-        process.send_after(STALL, process.self(), Stalled())
+        _watch_stalls(state)
 
 
 def _reap(state: PoolState, _: Reap) -> None:
@@ -386,7 +371,7 @@ def _snapshot(state: PoolState) -> dict[str, Any]:
             {
                 "host": str(host.pid),
                 "os_pid": host.os_pid,
-                "queue": host.queue,
+                "queues": sorted(host.shares),
                 "tickets": len(host.tickets),
                 "done": host.done,
             }

@@ -197,7 +197,7 @@ def test_what_has_not_begun_is_recalled_and_a_hook_is_answered(scene):
         assert await asyncio.to_thread(gates["begun"].wait, LIMIT)
         house.send(Recall([1, 2]))
 
-        assert await house.next(Recalled) == Recalled([2])
+        assert await house.next(Recalled) == Recalled([2], [1])
         gates["go"].set()
         assert {type(await house.next((Results, HookDone))) for _ in range(2)} == {Results, HookDone}
         assert seen == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from roger_actors.otp import Pid
-from roger_actors.roger.worker_pool.ledger import AHEAD, STALL, Host, Ledger, Ticket
+from roger_actors.roger.worker_pool.entries import AHEAD, Host, Ticket
+from roger_actors.roger.worker_pool.ledger import STALL, Ledger
 
 
 def worker(number: int) -> Pid:
@@ -24,7 +25,7 @@ def open_tickets(ledger: Ledger, count: int, *, queue: str = "a-default", limit:
 def place_all(ledger: Ledger, now: float = 1.0) -> list[tuple[int, int]]:
     placed = []
     while (pair := ledger.next_placement(now)) is not None:
-        placed.append((pair[0].number, pair[1].host))
+        placed.append((pair.ticket.number, pair.host.host))
     return placed
 
 
@@ -35,9 +36,8 @@ def ledger() -> Ledger:
 
 def make_short(ledger: Ledger, queue: str = "a-default") -> None:
     """Teach the books that a queue's jobs take no time."""
-    line = ledger._line(queue)
     for _ in range(10):
-        line.measure(0.0)
+        ledger.measure(queue, "", 0.0)
 
 
 def test_a_queue_never_has_more_hosts_than_its_limit(ledger: Ledger) -> None:
@@ -100,7 +100,7 @@ def test_short_jobs_are_sent_ahead_to_hosts_of_their_own_queue(ledger: Ledger) -
 def test_long_jobs_are_never_sent_ahead(ledger: Ledger) -> None:
     ledger.add_host(host(2))
     for _ in range(10):
-        ledger._line("a-default").measure(1.0)
+        ledger.measure("a-default", "", 1.0)
     open_tickets(ledger, 3, limit=1)
 
     assert len(place_all(ledger)) == 1
@@ -112,12 +112,12 @@ def test_a_job_that_turns_out_long_has_those_behind_it_recalled_once(ledger: Led
     open_tickets(ledger, 3, limit=1)
     place_all(ledger, now=1.0)
 
-    early = ledger.to_recall(1.0 + STALL / 2)
-    late = ledger.to_recall(1.0 + STALL * 2)
-    again = ledger.to_recall(1.0 + STALL * 3)
+    early = ledger.stalled(1.0 + STALL / 2)
+    late = ledger.stalled(1.0 + STALL * 2)
+    again = ledger.stalled(1.0 + STALL * 3)
 
     assert early == []
-    assert [each.host for each in late] == [2]
+    assert [(each.host, asked) for each, asked in late] == [(2, [2, 3])]
     assert again == []
 
 
@@ -128,7 +128,7 @@ def test_recalled_jobs_wait_at_the_front_in_their_old_order(ledger: Ledger) -> N
     place_all(ledger)
     (fourth,) = open_tickets(ledger, 1, limit=2)
 
-    ledger.recalled([second.number, third.number], now=2.0)
+    ledger.given_back([second.number, third.number], [], now=2.0)
 
     waiting = list(ledger.lines["a-default"].waiting)
     assert waiting == [second, third, fourth]
