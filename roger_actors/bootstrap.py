@@ -238,13 +238,13 @@ class Node(Client):
         patience = min(PARTITIONS_LIMIT, timeout)
         while (elapsed := clock.monotonic() - begun) < timeout:
             try:
-                info = self._system("info", {}, 2.0)
+                now = self._system("ready", {}, 2.0)
                 app_is_up = not self.config.has_application or self._is_ready("app")
             except ProcessError:  # the kernel host is not there yet
                 self._ended.wait(0.02)
                 continue
-            open_now = info["listening"] and not info["waiting"]
-            settled = open_now or info["broker_error"] or elapsed > patience
+            open_now = now["listening"] and not now["waiting"]
+            settled = open_now or now["broker_error"] or elapsed > patience
             if app_is_up and settled:
                 return
             self._ended.wait(0.02)
@@ -306,6 +306,17 @@ class Node(Client):
         """Return what this node's kernel says of its partitions, queues and running jobs."""
         info: dict[str, Any] = self._system("info", {}, ASK_LIMIT)
         return info
+
+    def health(self) -> dict[str, Any]:
+        """Return whether every queue that should be consumed is, and what is amiss where not.
+
+        Returns:
+            `ready`; `broker_error`, empty while the broker is there; `waiting`, partition to why it is not
+            open; `unconsumed`, queues that should be consumed and are not; `silent`, partitions that have
+            not answered.
+        """
+        found: dict[str, Any] = self._system("health", {}, ASK_LIMIT)
+        return found
 
     def tree(self) -> dict[str, Any]:
         """Return the running supervision tree, every host expanded where it stands, as plain data."""
@@ -380,10 +391,27 @@ class Node(Client):
         return list(answer["value"])
 
     def _system(self, op: str, args: dict[str, Any], timeout: float) -> Any:
-        answer = self.outside.call("kernel", SYSTEM, {"op": op, "args": args}, timeout)
-        if "error" in answer:
-            raise TransportDown(node=self.config.name, detail=answer["error"])
-        return answer["value"]
+        return ask_system(self.outside, self.config.name, op, args, timeout)
+
+
+def ask_system(outside: Outside, node: str, op: str, args: dict[str, Any], timeout: float) -> Any:
+    """Have a node's kernel carry out one operation, without the broker; answered when it is done.
+
+    Args:
+        outside: The way into the node.
+        node: Its name, for errors.
+        op: One of `roger_actors.roger.system.server.OPERATIONS`.
+        args: Its arguments.
+        timeout: Seconds to wait.
+
+    Raises:
+        CallTimeout, NoProcess, ServerExited: No answer: the kernel is stuck, or being restarted.
+        TransportDown: The node has ended, or has refused; says why.
+    """
+    answer = outside.call("kernel", SYSTEM, {"op": op, "args": args}, timeout)
+    if "error" in answer:
+        raise TransportDown(node=node, detail=answer["error"])
+    return answer["value"]
 
 
 def _below(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

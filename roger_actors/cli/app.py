@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "enqueue": "Put a job into a partition's queue.",
     "cancel": "Cancel a job, waiting or running.",
     "info": "Show the nodes, their partitions, queues and running jobs.",
+    "health": "Say whether a node of this machine is ready, or live; for probes.",
     "partitions": "Start, stop, reconfigure and delete partitions at run time.",
     "pause": "Stop starting the jobs of a queue.",
     "resume": "Start the jobs of a paused queue again.",

@@ -59,6 +59,7 @@ class Kernel:
         log: Where the kernel's processes log.
         classes: Registered names that the worker hosts know; empty until the first one is ready.
         partitions: The partitions wanted now, with their queues; kept by the manager.
+        waiting: Partitions that are not open, with the reason; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
         listening: Whether this node hears the cluster's bus.
     """
@@ -73,5 +74,6 @@ class Kernel:
     log: logging.Logger = LOG
     classes: frozenset[str] = frozenset()
     partitions: dict[str, dict[str, int]] = attrs.field(factory=dict)
+    waiting: dict[str, str] = attrs.field(factory=dict)
     broker_error: str = ""
     listening: bool = False

@@ -342,7 +342,8 @@ class AmqpConsumer:
                 if wanted == self._applied:
                     return
                 if self._applied:
-                    self._applied, self._is_consuming = 0, False
+                    # A change of the prefetch is no interruption; whoever is asked meanwhile is consuming.
+                    self._applied, self._is_consuming = 0, wanted > 0
                     await channel.ask("basic_cancel", consumer_tag=f"roger-{self._tags}")
                 else:
                     self._tags += 1

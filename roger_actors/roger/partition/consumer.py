@@ -85,6 +85,10 @@ class Snapshot(NamedTuple):
     """Ask for what this partition does."""
 
 
+class Unconsumed(NamedTuple):
+    """Ask for the queues that should be consumed now and are not."""
+
+
 class Consumer(GenServer[State]):
     """Takes a partition's deliveries; see the module."""
 
@@ -104,24 +108,25 @@ class Consumer(GenServer[State]):
     async def handle_call(self, request: Any, sender: Any, state: State) -> Reply[State]:
         """Answer the manager and the system bus."""
         match request:
-            case Reconfigure():
-                state.wanted = dict(request.queues)
-                await open_queues(state)
-                _start_held_back(state)
-                return Reply("ok", state)
             case Cancel():
                 return Reply(_cancel(state, request.job_id), state)
-            case Reread():
-                await read_flags(state)
-                await align(state)
-                _start_held_back(state)
-                return Reply("ok", state)
             case Quiesce():
                 await quiesce(state)
                 return Reply(len(state.held), state)
+            case Unconsumed():
+                return Reply(state.unconsumed(), state)
             case Snapshot():
                 return Reply(await _snapshot(state), state)
-        raise ValueError(f"unknown request {request!r}")
+            case Reconfigure():
+                state.wanted = dict(request.queues)
+                await open_queues(state)
+            case Reread():
+                await read_flags(state)
+                await align(state)
+            case _:
+                raise ValueError(f"unknown request {request!r}")
+        _start_held_back(state)
+        return Reply("ok", state)
 
     def handle_info(self, message: Any, state: State) -> Any:
         """Take one message; the first two are the way of every job."""

@@ -14,6 +14,7 @@ from collections import Counter, OrderedDict, deque
 from roger_actors.broker import Consumer as Subscription
 from roger_actors.broker import Delivery
 from roger_actors.otp import Pid
+from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import Kernel
 
@@ -46,6 +47,11 @@ class Source:
         self.held = 0
         self.mean: float | None = None
         self.measured = 0
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether the broker has confirmed the subscription and has not ended it since."""
+        return self.subscription is not None and self.subscription.is_consuming
 
 
 class Held:
@@ -89,6 +95,17 @@ class State:
     def all_sources(self) -> list[Source]:
         """Return every subscription, the lane's last."""
         return [*self.sources.values(), *([self.lane] if self.lane is not None else [])]
+
+    def unconsumed(self) -> list[str]:
+        """Return the names of the queues that should be consumed now and are not."""
+        if self.quiet:
+            return []
+        wanted = [name for name, workers in self.wanted.items() if workers > 0 and name not in self.paused]
+        idle = [name for name in wanted if name not in self.sources or not self.sources[name].is_consumed]
+        names = [queue.make_name(self.partition, name) for name in idle]
+        if self.lane is not None and not self.lane.is_consumed:
+            names.append(self.lane.name)
+        return names
 
     def remember_settled(self, header: JobHeader) -> None:
         """Note that an attempt is over although its delivery could not be acked: it will come again."""

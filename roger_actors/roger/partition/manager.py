@@ -88,8 +88,14 @@ class State:
         self.kernel = kernel
         self.wanted = kernel.partitions
         self.running: dict[str, Pid] = {}
-        self.waiting: dict[str, str] = dict.fromkeys(self.wanted, CONNECTING)
+        self.waiting = kernel.waiting
+        self.expect_all()
         self.recalled = False
+
+    def expect_all(self) -> None:
+        """Let everything that is wanted count as not open yet."""
+        self.waiting.clear()
+        self.waiting.update(dict.fromkeys(self.wanted, CONNECTING))
 
 
 class Manager(GenServer[State]):
@@ -174,7 +180,7 @@ async def _recall(state: State) -> bool:
     if wanted is not None:
         state.wanted.clear()
         state.wanted.update(wanted)
-        state.waiting = dict.fromkeys(wanted, CONNECTING)
+        state.expect_all()
     return True
 
 

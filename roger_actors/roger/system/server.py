@@ -21,6 +21,7 @@ from roger_actors.otp import From, GenServer, NoReply, Ok, process
 from roger_actors.roger.connection import BrokerDown, BrokerUp
 from roger_actors.roger.kernel import MANAGER, POOL, Kernel, consumer_name
 from roger_actors.roger.partition import consumer, manager
+from roger_actors.roger.system import health
 from roger_actors.roger.system.message import (
     HEARTBEAT,
     PEER_LOST,
@@ -207,6 +208,14 @@ async def _info(kernel: Kernel, _: dict[str, Any]) -> Any:
     }
 
 
+async def _ready(kernel: Kernel, _: dict[str, Any]) -> Any:
+    return health.ready(kernel)
+
+
+async def _health(kernel: Kernel, _: dict[str, Any]) -> Any:
+    return await health.health(kernel)
+
+
 async def _start_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
     queues = msgspec.convert(args["queues"], dict[str, int])
     request = manager.StartPartition(str(args["partition"]), queues)
@@ -240,6 +249,8 @@ OPERATIONS: dict[str, Callable[[Kernel, dict[str, Any]], Awaitable[Any]]] = {
     "cancel": _cancel,
     "flags": _flags,
     "info": _info,
+    "ready": _ready,
+    "health": _health,
     "start_partition": _start_partition,
     "stop_partition": _stop_partition,
     "delete_partition": _delete_partition,

@@ -1,0 +1,204 @@
+"""A consumer that the broker has ended is consumed again within seconds, and `health` is false until then."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import roger_test_jobs as jobs
+
+from roger_actors import Node
+from roger_actors.cli.app import main
+from roger_actors.testing.rabbitmq import BrokerNotInstalled, RabbitNode
+
+pytestmark = [pytest.mark.live, pytest.mark.rabbitmq, pytest.mark.fault, pytest.mark.timeout(120)]
+
+Until = Callable[..., Any]
+AGAIN_WITHIN = 5.0
+"""Seconds after which a queue must be consumed again."""
+
+
+class Victim:
+    """A RabbitMQ, one vhost of it, and what can be done there to the consumer of one queue."""
+
+    def __init__(self, rabbit: RabbitNode, vhost: str) -> None:
+        self.rabbit = rabbit
+        self.vhost = vhost
+
+    def _find(self, queue: str) -> str:
+        name = f'rabbit_misc:r(<<"{self.vhost}">>, queue, <<"{queue}">>)'
+        return f"{{ok, Q}} = rabbit_amqqueue:lookup({name})"
+
+    def channel(self, queue: str) -> str:
+        """Return the channel that consumes a queue, as the broker shows it."""
+        return self.rabbit.eval(f"{self._find(queue)}, [element(1, C) || C <- rabbit_amqqueue:consumers(Q)]")
+
+    def close_channel(self, queue: str) -> None:
+        self.rabbit.eval(
+            f"{self._find(queue)}, [rabbit_channel:do(element(1, C), {{'basic.ack', 999999, false}})"
+            " || C <- rabbit_amqqueue:consumers(Q)]"
+        )
+
+    def delete_queue(self, queue: str) -> None:
+        self.rabbit.eval(f'{self._find(queue)}, rabbit_amqqueue:delete(Q, false, false, <<"test">>), ok')
+
+    def kill_queue(self, queue: str) -> None:
+        """Crash a classic queue's process: the broker starts it anew and cancels its consumers."""
+        self.rabbit.eval(f"{self._find(queue)}, exit(amqqueue:get_pid(Q), kill)")
+
+    @contextmanager
+    def refusing(self, queue: str) -> Iterator[None]:
+        """Let nobody subscribe to a queue."""
+        self._may_read(f"^(?!{queue}$)")
+        try:
+            yield
+        finally:
+            self._may_read(".*")
+
+    def _may_read(self, pattern: str) -> None:
+        self.rabbit.eval(
+            "ok = rabbit_auth_backend_internal:set_permissions("
+            f'<<"roger">>, <<"{self.vhost}">>, <<".*">>, <<".*">>, <<"{pattern}">>, <<"test">>)'
+        )
+
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Let the channels opened now close when a delivery is not acknowledged for a second."""
+        for key, value in (("consumer_timeout", 1000), ("channel_tick_interval", 200)):
+            self.rabbit.eval(f"application:set_env(rabbit, {key}, {value})")
+        try:
+            yield
+        finally:
+            for key, value in (("consumer_timeout", 1_800_000), ("channel_tick_interval", 60_000)):
+                self.rabbit.eval(f"application:set_env(rabbit, {key}, {value})")
+
+
+@pytest.fixture(scope="module")
+def rabbit_to_hurt() -> Iterator[RabbitNode]:
+    rabbit = RabbitNode(Path(tempfile.mkdtemp(prefix="roger-health-", dir="/tmp")))
+    try:
+        rabbit.start()
+    except BrokerNotInstalled as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield rabbit
+    rabbit.destroy()
+
+
+@pytest.fixture
+def victim(rabbit_to_hurt: RabbitNode) -> Iterator[Victim]:
+    with rabbit_to_hurt.vhost() as url:
+        yield Victim(rabbit_to_hurt, url.rpartition("/")[2])
+
+
+def start(victim: Victim, kind: str = "quorum") -> Node:
+    node = {
+        "name": f"health-{secrets.token_hex(4)}",
+        "broker": victim.rabbit.url(victim.vhost),
+        "jobs": ["roger_test_jobs"],
+        "enqueue_timeout": 10.0,
+        "queue_kind": kind,
+    }
+    queues = {"default": 2, "other": 2}
+    tenants = {name: {"queues": queues} for name in ("acme", "globex")}
+    return Node.start({"node": node, "logging": {"level": "ERROR"}, "partitions": tenants})
+
+
+def seconds_until_ready(node: Node, until: Until) -> float:
+    begun = time.monotonic()
+    until(lambda: node.health()["ready"])
+    return time.monotonic() - begun
+
+
+HURT = "acme-default"
+BYSTANDERS = ("acme-other", "acme.lane", "globex-default", "globex-other", "globex.lane")
+
+
+@pytest.mark.parametrize(
+    ("kind", "hurt"),
+    [
+        ("quorum", Victim.close_channel),
+        ("quorum", Victim.delete_queue),
+        ("classic", Victim.delete_queue),
+        ("classic", Victim.kill_queue),
+    ],
+    ids=["channel closed", "queue deleted", "classic queue deleted", "cancelled by the server"],
+)
+def test_only_the_queue_whose_consumer_was_ended_is_idle_and_it_is_consumed_again_within_seconds(
+    victim: Victim,
+    events: Any,
+    wait_until: Until,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    hurt: Callable[[Victim, str], None],
+) -> None:
+    with start(victim, kind) as node:
+        name = node.config.name
+        assert main(["health", name]) == 0
+        before = {queue: victim.channel(queue) for queue in BYSTANDERS}
+
+        with victim.refusing(HURT):
+            hurt(victim, HURT)
+            wait_until(lambda: not node.health()["ready"])
+            assert node.health()["unconsumed"] == [HURT]
+            assert main(["health", name]) == 1
+            assert main(["health", name, "--live"]) == 0
+            assert f"queue {HURT} is not consumed" in capsys.readouterr().err
+            node.enqueue(jobs.Tell.create("bystander"), "globex")
+            assert events.next("ran")["args"] == "bystander"
+        assert seconds_until_ready(node, wait_until) < AGAIN_WITHIN
+
+        assert main(["health", name]) == 0
+        node.enqueue(jobs.Tell.create("again"), "acme")
+        assert events.next("ran", AGAIN_WITHIN)["args"] == "again"
+        assert {queue: victim.channel(queue) for queue in BYSTANDERS} == before
+
+
+def test_a_job_beyond_the_consumer_timeout_costs_its_own_queue_a_moment_and_runs_once(
+    victim: Victim, events: Any, wait_until: Until
+) -> None:
+    with start(victim) as node:
+        with victim.impatient():
+            victim.close_channel(HURT)
+            wait_until(lambda: node.health()["ready"])
+            impatient = victim.channel(HURT)
+        before = {queue: victim.channel(queue) for queue in BYSTANDERS}
+        with victim.refusing(HURT):
+            job = jobs.Slow.create({"seconds": 6.0})
+            node.enqueue(job, "acme")
+            wait_until(lambda: node.health()["unconsumed"] == [HURT])
+        assert seconds_until_ready(node, wait_until) < AGAIN_WITHIN
+        assert victim.channel(HURT) != impatient
+
+        node.enqueue(jobs.Tell.create("next"), "acme")
+        assert events.next("ran", AGAIN_WITHIN, args="next")
+        assert events.next("ran", id=job.id)
+        assert events.next("begun", id=job.id)
+        events.none("begun", 1.0, id=job.id)
+        assert {queue: victim.channel(queue) for queue in BYSTANDERS} == before
+
+
+def test_a_node_without_its_broker_is_live_and_not_ready(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = {"name": f"away-{secrets.token_hex(4)}", "broker": "amqp://u:secret@127.0.0.1:1/"}
+    tables = {"node": node, "logging": {"level": "CRITICAL"}, "partitions": {"acme": {"queues": {"a": 1}}}}
+    with Node.start(tables) as running:
+        assert main(["health", running.config.name, "--live"]) == 0
+        assert main(["health", running.config.name]) == 1
+        said = capsys.readouterr().err
+        assert "broker: cannot connect to amqp://127.0.0.1:1/" in said
+        assert "secret" not in said
+
+
+def test_a_node_that_does_not_run_is_neither_live_nor_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["health", "nobody"]) == main(["health", "nobody", "--live"]) == 1
+    assert "nobody" in capsys.readouterr().err
