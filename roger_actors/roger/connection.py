@@ -40,7 +40,6 @@ class Connection(GenServer[Kernel]):
     def init(self, kernel: Kernel) -> Ok[Kernel]:
         """Return at once: a broker that is away is no reason not to start."""
         runtime, me = process.here(), process.self()
-        kernel.broker.on_connected = lambda: runtime.send(me, BrokerUp())
         kernel.broker.on_disconnected = lambda reason: runtime.send(me, BrokerDown(reason))
         return Ok(kernel, then="connect")
 
@@ -48,8 +47,9 @@ class Connection(GenServer[Kernel]):
         """Try to connect once."""
         try:
             await kernel.broker.connect(OPEN_LIMIT)
+            # The quarantine is the broker's own, of whatever kind this system's queues are.
             await kernel.broker.declare(
-                [QueueSpec(name, kernel.config.queue_kind) for name in (queue.QUARANTINE, queue.PARKED)]
+                [QueueSpec(queue.QUARANTINE), QueueSpec(queue.PARKED, kernel.config.queue_kind)]
             )
             await kernel.broker.serve_tables()
         except BrokerError as error:
@@ -59,6 +59,8 @@ class Connection(GenServer[Kernel]):
             process.send_after(TRY_AGAIN, process.self(), "connect")
         else:
             kernel.broker_error = ""
+            runtime, me = process.here(), process.self()
+            kernel.broker.on_connected = lambda: runtime.send(me, BrokerUp())
             kernel.log.info("connected to %s", kernel.broker.address)
             _tell(BrokerUp())
         return NoReply(kernel)

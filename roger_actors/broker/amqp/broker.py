@@ -87,7 +87,7 @@ class AmqpBroker:
         return self._is_open and self._publishing.is_up and not self._publishing.is_blocked
 
     async def connect(self, timeout: float) -> None:
-        """Open both connections; later losses are mended.
+        """Open both connections, those that are not open yet; later losses are mended.
 
         Raises:
             ConnectionFailed: Refused, wrong password, unknown vhost, no answer in time; says which.
@@ -96,8 +96,9 @@ class AmqpBroker:
         self._is_open = True
         try:
             async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
-                group.create_task(self._consuming.open())
-                group.create_task(self._publishing.open())
+                for link in (self._consuming, self._publishing):
+                    if not link.is_kept:
+                        group.create_task(link.open())
         except* (ConnectionFailed, ChannelLimit) as group_error:
             await self.close()
             raise group_error.exceptions[0] from None
