@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 
 from roger_actors import Client
-from roger_actors.bootstrap import running_tree
+from roger_actors.bootstrap import look_into
 from roger_actors.demo import plan, processes
 from roger_actors.demo.checker import Verdict, check
 from roger_actors.demo.history import SECOND
@@ -253,16 +253,21 @@ class Campaign:
         """Return the OS process of one of the node's hosts, or of what runs above them."""
         if role == "starter":
             return self.starter.pid
-        root = running_tree("fault")["os_pid"]
+        root = self.running_tree()["os_pid"]
         if role == "root":
             return int(root)
         if role == "admin":
             return parents()[int(root)]
         return self.host_pids(role)[0]
 
+    def running_tree(self) -> dict[str, Any]:
+        """Return the node's running tree."""
+        with look_into("fault") as outside:
+            return outside.tree()
+
     def host_pids(self, role: str) -> list[int]:
         """Return the OS processes of the node's hosts of a role."""
-        hosts = running_tree("fault")["hosts"].values()
+        hosts = self.running_tree()["hosts"].values()
         return [int(host["os_pid"]) for host in hosts if host["role"] == role]
 
     def kill_worker_host(self) -> int:

@@ -10,7 +10,6 @@ import threading
 import pytest
 
 from roger_actors import Client
-from roger_actors.bootstrap import running_tree
 from roger_actors.demo import jobs, plan, processes
 
 on_embedded = pytest.mark.parametrize("campaign", ["embedded"], indirect=True)
@@ -46,7 +45,7 @@ def test_a_killed_kernel_host_is_restarted_and_nothing_is_lost(campaign):
         campaign.kill_kernel_host()
         before = len(campaign.jobs())
         campaign.wait(lambda seen=before: len(campaign.jobs()) > seen + 5, 15.0, "jobs after the kill")
-        assert restarts(running_tree("fault"), "kernel") == number
+        assert restarts(campaign.running_tree(), "kernel") == number
 
     campaign.judge()
     campaign.is_good = True
