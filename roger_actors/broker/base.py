@@ -184,6 +184,11 @@ class Change(NamedTuple):
             an entry may stay longer, and is never deleted before its time.
         begins: Whether it is enough that the value begins with `expected` (to release what one holds,
             whatever else the value says by now).
+        kept: Whether the entry stays when its lease is over, and then only counts as absent to a change
+            that expects None (a claim that may be taken over).
+        log: More than 0 makes it an entry of a log: its value gets its number in the log and a space in
+            front, and the oldest are deleted over this many. Each table has one log for each first
+            segment of its keys.
     """
 
     table: str
@@ -192,9 +197,13 @@ class Change(NamedTuple):
     new: bytes | None
     lease: float = 0.0
     begins: bool = False
+    kept: bool = False
+    log: int = 0
 
-    def applies_to(self, current: bytes | None) -> bool:
-        """Whether the change is to be made where this value stands."""
+    def applies_to(self, current: bytes | None, *, is_over: bool = False) -> bool:
+        """Whether the change is to be made where this value stands, whose lease is over or not."""
+        if is_over and self.expected is None:
+            return True
         if self.begins and current is not None and self.expected is not None:
             return current.startswith(self.expected)
         return current == self.expected

@@ -27,8 +27,12 @@ ANSWERS_KEPT = 5000
 SUPERFLUOUS_LAPSES = 10_000
 
 Write = tuple[str, str, bytes | None]
-Lease = tuple[str, str, float]
-"""Table, key, and the seconds that the entry has left."""
+Lease = tuple[str, str, float, bool]
+"""Table, key, the seconds that the entry has left, and whether it stays when they are over."""
+LOGS = "logs"
+"""The table of the last number in each log, by first segment and name of the log's table."""
+End = tuple[float, bool]
+"""When a lease is over, and whether its entry stays."""
 Slice = list[tuple[str, str, bytes]]
 
 
@@ -130,6 +134,7 @@ class State:
         self.number = number
         self._tables: dict[str, dict[str, dict[str, bytes]]] = {}
         self._lapses: dict[tuple[str, str], float] = {}
+        self._kept: dict[tuple[str, str], float] = {}
         self._queue: list[tuple[float, str, str]] = []
         self._answers: dict[str, list[bool]] = {}
 
@@ -179,13 +184,33 @@ class State:
     def _decide_one(self, change: Change, batch: Batch, now: float) -> Changed:
         table, key = change.table, change.key
         current = self.get(table, key)
-        if not change.applies_to(current):
+        is_over = bool(self._kept) and self._kept.get((table, key), now + 1.0) <= now
+        if not change.applies_to(current, is_over=is_over):
             return Changed(done=False, current=current)
-        self._put(table, key, change.new, now + change.lease if change.lease else None)
-        batch.writes.append((table, key, change.new))
+        new = change.new
+        if change.log and new is not None:
+            new = self._number(table, key, batch) + b" " + new
+        self._put(table, key, new, (now + change.lease, change.kept) if change.lease else None)
+        batch.writes.append((table, key, new))
         if change.lease:
-            batch.leases.append((table, key, change.lease))
-        return Changed(done=True, current=change.new)
+            batch.leases.append((table, key, change.lease, change.kept))
+        if change.log:
+            self._shorten(table, key, change.log, batch)
+        return Changed(done=True, current=new)
+
+    def _number(self, table: str, key: str, batch: Batch) -> bytes:
+        name = _segment(key) + table
+        number = b"%d" % (int(self.get(LOGS, name) or b"0") + 1)
+        self._put(LOGS, name, number, None)
+        batch.writes.append((LOGS, name, number))
+        return number
+
+    def _shorten(self, table: str, key: str, most: int, batch: Batch) -> None:
+        entries = self._tables[table].get(_segment(key), {})
+        while len(entries) > most:
+            oldest = next(iter(entries))
+            self._put(table, oldest, None, None)
+            batch.writes.append((table, oldest, None))
 
     def has_lapsed(self, now: float) -> bool:
         """Whether `lapse` may have something to do."""
@@ -222,11 +247,10 @@ class State:
 
     def leases(self, piece: Slice, now: float) -> list[Lease]:
         """Return what is left of the leases of some entries."""
-        lapses = self._lapses
-        if not lapses:
-            return []
         return [
-            (table, key, max(lapses[table, key] - now, 0.001))
+            (table, key, max(lapses[table, key] - now, 0.001), lapses is self._kept)
+            for lapses in (self._lapses, self._kept)
+            if lapses
             for table, key, _ in piece
             if (table, key) in lapses
         ]
@@ -240,19 +264,19 @@ class State:
     def write(self, batch: Batch, now: float) -> None:
         """Make the changes of the batch after the last one."""
         self.number = batch.number
-        leases = {(table, key): now + seconds for table, key, seconds in batch.leases}
+        leases = _ends(batch.leases, now)
         for table, key, value in batch.writes:
             self._put(table, key, value, leases.get((table, key)) if leases and value is not None else None)
         self._remember(batch.answers)
 
     def load(self, part: Snapshot, now: float) -> None:
         """Take over the entries of one part of a snapshot."""
-        leases = {(table, key): now + seconds for table, key, seconds in part.leases}
+        leases = _ends(part.leases, now)
         for table, key, value in _decode_slice(part.entries):
             self._put(table, key, value, leases.get((table, key)))
         self._remember(part.answers)
 
-    def _put(self, table: str, key: str, value: bytes | None, lapses: float | None) -> None:
+    def _put(self, table: str, key: str, value: bytes | None, lease: End | None) -> None:
         segments = self._tables.setdefault(table, {})
         segment = _segment(key)
         entries = segments.setdefault(segment, {})
@@ -262,11 +286,17 @@ class State:
                 del segments[segment]
         else:
             entries[key] = value
-        if lapses is not None:
-            self._lapses[table, key] = lapses
-            heapq.heappush(self._queue, (lapses, table, key))
-        elif self._lapses and self._lapses.pop((table, key), None) is not None:
+        if self._kept:
+            self._kept.pop((table, key), None)
+        if self._lapses and self._lapses.pop((table, key), None) is not None:
             self._tidy()
+        if lease is not None:
+            end, is_kept = lease
+            if is_kept:
+                self._kept[table, key] = end
+            else:
+                self._lapses[table, key] = end
+                heapq.heappush(self._queue, (end, table, key))
 
     def _tidy(self) -> None:
         """Keep what is queued within bounds: most leases end long before they lapse."""
@@ -341,6 +371,10 @@ class Replica:
             self.epoch, self.state, self._loading = part.epoch, loading, None
             self.timeout = part.timeout or self.timeout
             self.needed = self._began
+
+
+def _ends(leases: Sequence[Lease], now: float) -> dict[tuple[str, str], End]:
+    return {(table, key): (now + seconds, is_kept) for table, key, seconds, is_kept in leases}
 
 
 def _segment(key: str) -> str:

@@ -161,15 +161,15 @@ class EmbeddedTables:
 
     async def change(self, changes: Sequence[Change], timeout: float) -> list[Changed]:
         """Try each change on its own, in order; durable when this returns."""
-        return await self._ask(lambda store: store.change(changes, self.now()), timeout)
+        return await self._ask(lambda store: store.entries.change(changes, self.now()), timeout)
 
     async def get(self, table: str, key: str, timeout: float) -> bytes | None:
         """Return a value as of now, None where there is none."""
-        return await self._ask(lambda store: store.entry(table, key, self.now()), timeout)
+        return await self._ask(lambda store: store.entries.get(table, key, self.now()), timeout)
 
     async def scan(self, table: str, prefix: str, timeout: float) -> dict[str, bytes]:
         """Return all entries whose key starts with `prefix`."""
-        return dict(await self._ask(lambda store: store.scan(table, prefix, self.now()), timeout))
+        return dict(await self._ask(lambda store: store.entries.scan(table, prefix, self.now()), timeout))
 
     async def _ask(self, function: Callable[[Store], T], timeout: float) -> T:
         try:

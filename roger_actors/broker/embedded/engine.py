@@ -204,7 +204,7 @@ class Engine:
             connection.execute("BEGIN IMMEDIATE")
             store = Store(connection, 0, self._prefix)
             store.incarnation = store.add_incarnation(self._name, os.getpid())
-            store.renew_leases(BOOT.read_text().strip(), time.monotonic())
+            store.entries.renew_leases(BOOT.read_text().strip(), time.monotonic())
             self.lifeline.hold(store.incarnation)
             self._sweep(store)
             connection.execute("COMMIT")

@@ -45,8 +45,11 @@ INSERT INTO deletions VALUES (0);
 ADDED = """
 CREATE TABLE IF NOT EXISTS leases (
     name TEXT NOT NULL, key TEXT NOT NULL, boot TEXT NOT NULL, lapses REAL NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY (name, key)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS lapsing ON leases (lapses);
+    kept INTEGER NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS logs (
+    name TEXT NOT NULL, segment TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (name, segment)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lapsing ON leases (lapses) WHERE NOT kept;
 """
 """What came later: a file made before gets it when it is opened. Releases before do not miss it."""
 

@@ -7,23 +7,21 @@ of the machine, because they must mean the same to every process and after a res
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from roger_actors.broker.base import (
     QUARANTINE,
-    Change,
-    Changed,
     Message,
     QueueCounts,
     QueueSpec,
     check_delay,
 )
+from roger_actors.broker.embedded.entries import Entries
 from roger_actors.errors import BrokerError, TopologyMismatch, Unroutable
 
 BROADCASTS_KEPT = 30.0
-FIRST_SURROGATE, LAST_SURROGATE, MAX_CHARACTER = 0xD800, 0xDFFF, 0x10FFFF
 
 Properties = tuple[str, dict[str, str | int], str, str]
 Row = tuple[int, int, str, bytes | None, bytes]
@@ -67,7 +65,7 @@ class Store:
         self.sql = connection
         self.incarnation = incarnation
         self.prefix = prefix
-        self.boot = ""
+        self.entries = Entries(connection, prefix)
 
     # -- queues
 
@@ -340,78 +338,3 @@ class Store:
         return self.sql.execute(
             "SELECT id, topic, body FROM broadcasts WHERE id > ? ORDER BY id", (last,)
         ).fetchall()
-
-    # -- tables: `now` is on the machine's monotonic clock, which all its processes share
-
-    def renew_leases(self, boot: str, now: float) -> None:
-        """Count leases of an earlier boot of the machine anew: their clock is gone."""
-        self.sql.execute(
-            "UPDATE leases SET boot = ?, lapses = ? + seconds WHERE boot != ?", (boot, now, boot)
-        )
-        self.boot = boot
-
-    def lapse(self, now: float, most: int = 1000) -> None:
-        """Delete up to `most` entries whose lease is over."""
-        for name, key in self.sql.execute(
-            "SELECT name, key FROM leases WHERE lapses <= ? ORDER BY lapses LIMIT ?", (now, most)
-        ).fetchall():
-            self.sql.execute("DELETE FROM entries WHERE name = ? AND key = ?", (name, key))
-            self.sql.execute("DELETE FROM leases WHERE name = ? AND key = ?", (name, key))
-
-    def change(self, changes: Sequence[Change], now: float) -> list[Changed]:
-        """Try each change on its own, in order."""
-        self.lapse(now)
-        return [self._change_one(change, now) for change in changes]
-
-    def _change_one(self, change: Change, now: float) -> Changed:
-        current = self._value(change.table, change.key)
-        if not change.applies_to(current):
-            return Changed(done=False, current=current)
-        name = self.prefix + change.table
-        self.sql.execute("DELETE FROM leases WHERE name = ? AND key = ?", (name, change.key))
-        if change.new is not None and change.lease:
-            self.sql.execute(
-                "INSERT INTO leases VALUES (?, ?, ?, ?, ?)",
-                (name, change.key, self.boot, now + change.lease, change.lease),
-            )
-        if change.new is None:
-            self.sql.execute("DELETE FROM entries WHERE name = ? AND key = ?", (name, change.key))
-        else:
-            self.sql.execute(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", (name, change.key, change.new)
-            )
-        return Changed(done=True, current=change.new)
-
-    def entry(self, table: str, key: str, now: float) -> bytes | None:
-        """Return one value of a table, None if there is none."""
-        self.lapse(now)
-        return self._value(table, key)
-
-    def _value(self, table: str, key: str) -> bytes | None:
-        row = self.sql.execute(
-            "SELECT value FROM entries WHERE name = ? AND key = ?", (self.prefix + table, key)
-        ).fetchone()
-        return row and bytes(row[0])
-
-    def scan(self, table: str, prefix: str, now: float) -> Mapping[str, bytes]:
-        """Return the entries of a table whose key starts with `prefix`."""
-        self.lapse(now)
-        after = _after(prefix)
-        until, more = ("", ()) if after is None else (" AND key < ?", (after,))
-        rows = self.sql.execute(
-            f"SELECT key, value FROM entries WHERE name = ? AND key >= ?{until} ORDER BY key",  # noqa: S608
-            (self.prefix + table, prefix, *more),
-        )
-        return {key: bytes(value) for key, value in rows}
-
-
-def _after(prefix: str) -> str | None:
-    """Return the least string that is greater than all that begin with `prefix`, None if there is none."""
-    while prefix:
-        last = ord(prefix[-1]) + 1
-        if last <= MAX_CHARACTER:
-            return prefix[:-1] + chr(
-                last if not FIRST_SURROGATE <= last <= LAST_SURROGATE else LAST_SURROGATE + 1
-            )
-        prefix = prefix[:-1]
-    return None

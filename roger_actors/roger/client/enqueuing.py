@@ -132,7 +132,7 @@ class Enqueuer:
                 if answer.done:
                     won[index] = change
                     continue
-                following = queue_key.taking_over(change, answer.current, now)
+                following = queue_key.taking_over(change, answer.current)
                 if following is not None:
                     again[index] = following
                     continue

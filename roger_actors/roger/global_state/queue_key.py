@@ -2,8 +2,9 @@
 
 A key is claimed before its job is published and released when the job has left for good. The
 claim is *two-phase*: `claimed` → job published and confirmed → `published`. A claim that never got
-to the second phase (its enqueuer was killed) lapses after `LAPSE` seconds and may be taken over;
-should its job be in the queue after all, the record decides at the job's start and the job is
+to the second phase (its enqueuer was killed) lapses after `LAPSE` seconds and may be taken over; they
+are counted by the owner of the tables, so that no client's clock can end another's claim too early.
+Should its job be in the queue after all, the record decides at the job's start and the job is
 dropped as the duplicate it is (its enqueue never returned).
 
 The record also carries the attempt that is allowed to run. A failed attempt is recorded *before*
@@ -34,7 +35,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
         job_id: The job that holds it.
         attempt: The attempt (`retry_count`) that may run now.
         published: Whether the job's publishing was confirmed.
-        at: When it was claimed, seconds since the epoch.
+        at: When it was claimed, by the claimer's clock in seconds since the epoch; for people only.
     """
 
     job_id: str
@@ -73,23 +74,21 @@ def decode(value: bytes | None) -> Claim | None:
 def claiming(partition: str, key: str, job_id: str, now: float) -> Change:
     """Return the change that takes a free key."""
     claim = Claim(job_id, 0, published=False, at=now)
-    return Change(TABLE, table_key(partition, key), None, _encode(claim))
+    return Change(TABLE, table_key(partition, key), None, _encode(claim), lease=LAPSE, kept=True)
 
 
-def taking_over(change: Change, current: bytes | None, now: float) -> Change | None:
+def taking_over(change: Change, current: bytes | None) -> Change | None:
     """Return the change to try after a claim failed, None if the key is rightly held.
 
     Args:
         change: The claim that failed.
-        current: What stands in the table.
-        now: Seconds since the epoch.
+        current: What stands in the table; a claim that has lapsed would not have been in the way.
     """
     held = decode(current)
     if held is None:
         return change
     mine = decode(change.new)
-    lapsed = not held.published and now - held.at > LAPSE
-    if lapsed or (mine is not None and held.job_id == mine.job_id and not held.published):
+    if mine is not None and held.job_id == mine.job_id and not held.published:
         return change._replace(expected=current)
     return None
 
@@ -101,6 +100,12 @@ def publishing(change: Change) -> Change:
         raise ValueError("a claim's change has a new value")
     published = msgspec.structs.replace(claim, published=True)
     return Change(TABLE, change.key, change.new, _encode(published))
+
+
+def releasing(partition: str, key: str, job_id: str) -> Change:
+    """Return the change that frees a key if a job holds it, whatever else its claim says by now."""
+    # A packed claim is an array of four that begins with the job's id.
+    return Change(TABLE, table_key(partition, key), b"\x94" + _encode(job_id), None, begins=True)
 
 
 def is_held_by(value: bytes, job_id: str) -> bool:

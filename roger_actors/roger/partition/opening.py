@@ -137,10 +137,7 @@ async def read_flags(state: State) -> None:
     limit = kernel.config.enqueue_timeout
     prefix = flags.table_key(state.partition, "")
     cancelled = await kernel.broker.tables.scan(flags.CANCELLED, prefix, limit)
-    now = kernel.clock.wall()
-    state.cancelled = {
-        flags.name_of(key) for key, value in cancelled.items() if not flags.is_forgotten(value, now)
-    }
+    state.cancelled = {flags.name_of(key) for key in cancelled}
     paused = await kernel.broker.tables.scan(flags.PAUSED, prefix, limit)
     state.paused = {flags.name_of(key) for key in paused}
 

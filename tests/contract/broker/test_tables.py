@@ -206,3 +206,44 @@ async def test_a_scan_ends_where_its_prefix_ends(brokers):
     assert set(await tables.scan("keys", "p/", 5.0)) == set(keys[:4])
     assert set(await tables.scan("keys", "p/\U0010ffff", 5.0)) == {keys[0]}
     assert set(await tables.scan("keys", "p/\ud7ff", 5.0)) == {keys[1], keys[2]}
+
+
+async def test_a_kept_entry_counts_as_absent_when_its_lease_is_over(brokers):
+    clock = ManualClock()
+    tables = (await _open(brokers, clock=clock)).tables
+    claim = Change("keys", "p/a", None, b"1", lease=60.0, kept=True)
+    await tables.change([claim], 10.0)
+
+    clock.advance(59.0)
+    assert await tables.change([claim._replace(new=b"2")], 5.0) == [Changed(False, b"1")]
+    clock.advance(1.0)
+
+    assert await tables.get("keys", "p/a", 5.0) == b"1"
+    assert await tables.change([claim._replace(expected=b"0")], 5.0) == [Changed(False, b"1")]
+    assert await tables.change([claim._replace(new=b"2")], 5.0) == [Changed(True, b"2")]
+    assert await tables.change([claim._replace(new=b"3")], 5.0) == [Changed(False, b"2")]
+
+
+async def test_a_log_numbers_its_entries_and_deletes_the_oldest(brokers):
+    tables = (await _open(brokers)).tables
+    names = ["z", "y", "x", "w", "v"]
+
+    results = await tables.change([Change("log", f"p/{name}", None, b"v", log=3) for name in names], 10.0)
+    (other,) = await tables.change([Change("log", "q/z", None, b"v", log=3)], 10.0)
+
+    assert [result.current for result in results] == [b"%d v" % number for number in range(1, 6)]
+    assert other == Changed(True, b"1 v")
+    assert await tables.scan("log", "p/", 5.0) == {"p/x": b"3 v", "p/w": b"4 v", "p/v": b"5 v"}
+
+
+async def test_a_log_goes_on_counting_under_another_owner(brokers):
+    first = await _open(brokers, "first")
+    await first.tables.change([Change("log", "p/a", None, b"v", log=3)], 10.0)
+    await first.tables.change([Change("log", "p/a", b"1 v", None)], 10.0)
+    await first.close()
+
+    again = await _open(brokers, "again")
+
+    assert await again.tables.change([Change("log", "p/b", None, b"w", log=3)], 10.0) == [
+        Changed(True, b"2 w")
+    ]

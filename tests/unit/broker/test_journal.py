@@ -253,3 +253,26 @@ def test_a_change_that_begins_so_is_made_whatever_follows():
         Changed(False, b"mine, attempt 3")
     ]
     assert _decide(state, Change("t", "k", b"mine", None, begins=True), request="r3") == [Changed(True, None)]
+
+
+def test_a_kept_entry_counts_as_absent_when_its_lease_is_over_and_can_be_read_all_the_same():
+    owner = State()
+    claim = Change("t", "k", None, b"v", lease=60.0, kept=True)
+    _decide(owner, claim)
+    state = _read(*_snapshot(owner, "a", now=20.0)).state
+
+    assert not state.has_lapsed(1000.0)
+    assert _decide(state, claim._replace(new=b"w"), request="r2", now=39.0) == [Changed(False, b"v")]
+    assert state.get("t", "k") == b"v"
+    assert _decide(state, claim._replace(new=b"w"), request="r3", now=40.0) == [Changed(True, b"w")]
+    assert _decide(state, claim._replace(new=b"x"), request="r4", now=99.0) == [Changed(False, b"w")]
+
+
+def test_the_entries_of_a_log_are_numbered_and_the_oldest_go():
+    state = State()
+    changes = [Change("t", f"p/{name}", None, b"v", log=3) for name in "abcde"]
+
+    results = _decide(state, *changes, Change("t", "q/a", None, b"v", log=3))
+
+    assert [result.current for result in results] == [b"1 v", b"2 v", b"3 v", b"4 v", b"5 v", b"1 v"]
+    assert state.scan("t", "p/") == {"p/c": b"3 v", "p/d": b"4 v", "p/e": b"5 v"}

@@ -23,33 +23,43 @@ def test_a_claim_expects_nobody_to_hold_the_key() -> None:
 
 
 def test_a_published_job_keeps_its_key() -> None:
-    assert queue_key.taking_over(claim("other"), record(at=NOW - 10 * LAPSE), NOW) is None
+    assert queue_key.taking_over(claim("other"), record(at=NOW - 10 * LAPSE)) is None
 
 
-def test_a_claim_whose_job_was_never_published_lapses() -> None:
-    stale = record(published=False, at=NOW - LAPSE - 1)
-
-    change = queue_key.taking_over(claim("other"), stale, NOW)
-
-    assert change is not None
-    assert change.expected == stale
+def test_a_claim_lapses_by_the_clock_of_the_tables_and_stays_readable() -> None:
+    assert (claim().lease, claim().kept) == (LAPSE, True)
 
 
-def test_a_young_claim_does_not_lapse() -> None:
-    assert queue_key.taking_over(claim("other"), record(published=False, at=NOW - LAPSE / 2), NOW) is None
+def test_a_claim_that_has_not_lapsed_is_not_taken_over_whatever_its_stamp_says() -> None:
+    assert queue_key.taking_over(claim("other"), record(published=False, at=NOW - 10 * LAPSE)) is None
+
+
+def test_a_published_claim_does_not_lapse() -> None:
+    assert queue_key.publishing(claim()).lease == 0.0
+    assert queue_key.failing("acme", "resize-7", record(published=False), 0).lease == 0.0
+
+
+def test_a_key_is_released_only_by_the_job_that_holds_it_at_whatever_attempt() -> None:
+    change = queue_key.releasing("acme", "resize-7", "job")
+
+    assert change.applies_to(record("job", 3))
+    assert change.applies_to(record("job", published=False))
+    assert not change.applies_to(record("job-2"))
+    assert not change.applies_to(record("jo"))
+    assert not change.applies_to(None)
 
 
 def test_the_same_job_may_claim_again_after_an_unsure_answer() -> None:
     mine = record(published=False)
 
-    change = queue_key.taking_over(claim(), mine, NOW)
+    change = queue_key.taking_over(claim(), mine)
 
     assert change is not None
     assert change.expected == mine
 
 
 def test_a_key_that_has_become_free_is_simply_claimed_again() -> None:
-    assert queue_key.taking_over(claim(), None, NOW) == claim()
+    assert queue_key.taking_over(claim(), None) == claim()
 
 
 def test_publishing_replaces_exactly_the_claim_that_was_made() -> None:
