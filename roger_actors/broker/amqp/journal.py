@@ -190,9 +190,10 @@ class State:
         new = change.new
         if change.log and new is not None:
             new = self._number(table, key, batch) + b" " + new
-        self._put(table, key, new, (now + change.lease, change.kept) if change.lease else None)
+        is_leased = change.lease > 0 and new is not None
+        self._put(table, key, new, (now + change.lease, change.kept) if is_leased else None)
         batch.writes.append((table, key, new))
-        if change.lease:
+        if is_leased:
             batch.leases.append((table, key, change.lease, change.kept))
         if change.log:
             self._shorten(table, key, change.log, batch)

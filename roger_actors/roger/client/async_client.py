@@ -134,7 +134,9 @@ class AsyncClient:
             Which live nodes have taken note; each answers once it has. Where no node runs, the
             nodes find the cancel when they start.
         """
-        await self._set(flags.cancelling(partition, job_id, self._clock.wall()))
+        key = flags.table_key(partition, job_id)
+        delay = await self._broker.tables.get(flags.DELAYED, key, self._timeout)
+        await self._set(flags.cancelling(partition, job_id, self._clock.wall(), delay))
         return await self._system.call("cancel", {"partition": partition, "job_id": job_id}, self._timeout)
 
     async def purge(self, partition: str, queue_type: str) -> int:

@@ -18,7 +18,7 @@ from roger_actors.broker import Broker, Change, Message
 from roger_actors.clock import Clock
 from roger_actors.errors import DuplicateJob, PublishUnconfirmed, RogerActorsError, Unroutable
 from roger_actors.roger import queue
-from roger_actors.roger.global_state import queue_key
+from roger_actors.roger.global_state import flags, queue_key
 from roger_actors.roger.jobs.codec import check_size, encode
 from roger_actors.roger.jobs.job import JobRecord
 
@@ -75,6 +75,7 @@ class Enqueuer:
                 batch.outcomes[index] = error
         await self._refuse_unroutable(batch, limit)
         claims = await self._claim(batch, now, limit)
+        await self._note_delays(batch, delay, limit)
         failures = await self._broker.publish_many(list(batch.messages.values()), limit)
         for index, failure in zip(batch.messages, failures, strict=True):
             if failure is not None:
@@ -116,6 +117,13 @@ class Enqueuer:
             return False
         self._seen_at[name] = now
         return True
+
+    async def _note_delays(self, batch: _Batch, delay: float, limit: float) -> None:
+        """Write down long delays, so that a cancel is remembered for as long as the job can come."""
+        changes = [flags.delaying(batch.partition, m.message_id, delay) for m in batch.messages.values()]
+        noted = [change for change in changes if change is not None]
+        if noted:
+            await self._broker.tables.change(noted, limit)
 
     async def _claim(self, batch: _Batch, now: float, limit: float) -> dict[int, Change]:
         """Claim the queue keys; those refused become outcomes and are published no more."""

@@ -272,7 +272,7 @@ async def _delete(state: State, request: DeletePartition) -> str:
     broker, limit = state.kernel.broker, state.kernel.config.enqueue_timeout
     for name in (*names, queue.lane_name(partition), queue.buried_name(partition)):
         await broker.delete(name)
-    for table in (queue_key.TABLE, flags.CANCELLED, flags.PAUSED):
+    for table in (queue_key.TABLE, flags.CANCELLED, flags.DELAYED, flags.PAUSED):
         entries = await broker.tables.scan(table, flags.table_key(partition, ""), limit)
         changes = [Change(table, key, value, None) for key, value in entries.items()]
         if changes:

@@ -276,3 +276,13 @@ def test_the_entries_of_a_log_are_numbered_and_the_oldest_go():
 
     assert [result.current for result in results] == [b"1 v", b"2 v", b"3 v", b"4 v", b"5 v", b"1 v"]
     assert state.scan("t", "p/") == {"p/c": b"3 v", "p/d": b"4 v", "p/e": b"5 v"}
+
+
+def test_a_deletion_leaves_no_lease_behind():
+    state = State()
+    claim = Change("t", "k", None, b"v", lease=60.0, kept=True)
+    _decide(state, claim)
+    _decide(state, claim._replace(expected=b"v", new=None), request="r2")
+    _decide(state, Change("t", "k", None, b"w"), request="r3")
+
+    assert _decide(state, claim, request="r4", now=1000.0) == [Changed(False, b"w")]
