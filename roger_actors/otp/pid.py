@@ -45,9 +45,9 @@ class Ref(NamedTuple):
     number: int
 
     def __str__(self) -> str:
-        """Return `#<node.host.number>`."""
-        return f"#<{self.node}.{self.host}.{self.number}>"
+        """Return `#Ref<node.host.number>`."""
+        return f"#Ref<{self.node}.{self.host}.{self.number}>"
 
     def __repr__(self) -> str:
-        """Return the same, so that lists of pids read well."""
+        """Return the same, so that messages read well."""
         return str(self)

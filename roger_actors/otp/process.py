@@ -11,12 +11,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from roger_actors.errors import NoProcess
 from roger_actors.otp.message import Letter, Timeout
 from roger_actors.otp.pid import Pid, Ref
-from roger_actors.otp.reason import NORMAL, Crash, ExitProcess, Reason, is_clean, of_exception
+from roger_actors.otp.reason import NORMAL, CallExit, Crash, ExitProcess, Reason, is_clean, of_exception
 from roger_actors.otp.result import UNSET
 from roger_actors.otp.runtime import CURRENT, Log, Name, Process, Runtime, Target
 from roger_actors.otp.via import Via
@@ -141,7 +141,8 @@ def demonitor(ref: Ref, *, flush: bool = False) -> None:
 def exit(target_or_reason: Any, reason: Reason = UNSET) -> None:  # noqa: A001 its OTP name
     """End the current process with a reason, or send an exit signal: `exit(reason)`, `exit(pid, reason)`.
 
-    `exit(pid, KILL)` cannot be trapped; `exit(pid, NORMAL)` ends nobody but oneself.
+    `exit(pid, KILL)` cannot be trapped; `exit(pid, NORMAL)` ends nobody but oneself. A function's process
+    that ends itself so is not logged, whatever the reason; one that raises is, and servers and tasks are.
     """
     if reason is UNSET:
         raise ExitProcess(target_or_reason)
@@ -199,9 +200,11 @@ class FunctionProcess(Process):
 
     Attributes:
         callers: Who asked for its work, the nearest first; known of tasks.
+        logs_exits: Whether an abnormal reason that its own code chose, by `exit`, is logged as a crash is.
     """
 
     __slots__ = ("_function", "_matching", "_waiter", "callers")
+    logs_exits: ClassVar[bool] = False
 
     def __init__(self, runtime: Runtime, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         super().__init__(runtime)
@@ -241,7 +244,8 @@ class FunctionProcess(Process):
         return 1
 
     def _over(self, reason: Reason) -> None:
-        if self.alive and not is_clean(reason):
+        raised = reason.__class__ in {Crash, CallExit}
+        if self.alive and (raised or (self.logs_exits and not is_clean(reason))):
             trace = reason.traceback if reason.__class__ is Crash else ""
             _log.error(
                 "process %s ended: %s\n%s", self.pid, reason, trace,

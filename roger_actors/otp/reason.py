@@ -69,7 +69,23 @@ TIMEOUT: Final = Atom("timeout")
 KNOWN_ATOMS: Final = frozenset(Atom._known)  # noqa: SLF001 - its own class
 
 
-class Shutdown(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class _Structured(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of the reasons that say more than their name: `str()` is for people, `repr()` as it is written."""
+
+    def __repr__(self) -> str:
+        """Return it as it would be written."""
+        values = list(msgspec.structs.astuple(self))
+        needed = len(values) - len(self.__struct_defaults__)
+        while len(values) > needed and values[-1] is None:
+            values.pop()
+        return f"{type(self).__qualname__}({', '.join(shown(value, 10_000) for value in values)})"
+
+    def __str__(self) -> str:
+        """Return the same; most have more to say."""
+        return repr(self)
+
+
+class Shutdown(_Structured, frozen=True):
     """A clean reason with something to say.
 
     Attributes:
@@ -78,8 +94,12 @@ class Shutdown(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
     detail: Any
 
+    def __str__(self) -> str:
+        """Return what it says."""
+        return f"shutdown: {said(self.detail)}"
 
-class Crash(msgspec.Struct, frozen=True, array_like=True, tag=True):
+
+class Crash(_Structured, frozen=True):
     """An uncaught exception, rendered to text where it happened.
 
     Attributes:
@@ -96,8 +116,12 @@ class Crash(msgspec.Struct, frozen=True, array_like=True, tag=True):
         """Return kind and message on one line."""
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
+    def __repr__(self) -> str:
+        """Return it without its traceback, which is many lines long."""
+        return f"Crash({self.kind!r}, {self.message!r})"
 
-class Signal(msgspec.Struct, frozen=True, array_like=True, tag=True):
+
+class Signal(_Structured, frozen=True):
     """The host's OS process was ended by a signal.
 
     Attributes:
@@ -107,7 +131,7 @@ class Signal(msgspec.Struct, frozen=True, array_like=True, tag=True):
     number: int
 
 
-class ExitStatus(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class ExitStatus(_Structured, frozen=True):
     """The host's OS process ended with a status, or `SystemExit` was raised with one.
 
     Attributes:
@@ -117,7 +141,7 @@ class ExitStatus(msgspec.Struct, frozen=True, array_like=True, tag=True):
     status: int
 
 
-class CallExit(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class CallExit(_Structured, frozen=True):
     """A call failed and the caller did not catch it.
 
     Attributes:
@@ -128,8 +152,12 @@ class CallExit(msgspec.Struct, frozen=True, array_like=True, tag=True):
     reason: Any
     call: str
 
+    def __str__(self) -> str:
+        """Return the reason and which call."""
+        return f"{said(self.reason)} ({self.call})"
 
-class Fault(msgspec.Struct, frozen=True, array_like=True, tag=True):
+
+class Fault(_Structured, frozen=True):
     """Something was refused; named as OTP names it.
 
     Attributes:
@@ -141,6 +169,15 @@ class Fault(msgspec.Struct, frozen=True, array_like=True, tag=True):
     kind: str
     detail: Any = None
     child: Any = None
+
+    def __str__(self) -> str:
+        """Return OTP's word for it, and of what."""
+        if self.kind == "failed_to_start_child":
+            return f"child {shown(self.child)} did not start: {said(self.detail)}"
+        if self.child is not None:
+            what, whose = shown(self.detail), shown(self.child)
+            return f"{self.kind} {what}" if what == whose else f"{self.kind} {what} (child {whose})"
+        return self.kind if self.detail is None else f"{self.kind}: {said(self.detail)}"
 
 
 Reason = Any
@@ -214,6 +251,11 @@ def shown(value: object, limit: int = 500) -> str:
         return repr(value)[:limit]
     except Exception:  # noqa: BLE001 - the user's own __repr__ may do anything
         return f"<{type(value).__qualname__}: __repr__ failed>"
+
+
+def said(reason: Reason) -> str:
+    """Return a reason, or what is inside one, as text for people."""
+    return str(reason) if isinstance(reason, str | Atom | _Structured) else shown(reason)
 
 
 def _trace(error: BaseException) -> TracebackType | None:

@@ -51,7 +51,8 @@ class Via:
         key: What it calls the process.
 
     Raises:
-        TypeError: The registry has not the four functions.
+        TypeError: The registry has not the four functions; a `Registry` that is known by its name or pid
+            is meant by `Registry.via(name, key)`.
 
     Example:
         ```python
@@ -65,7 +66,10 @@ class Via:
     def __init__(self, registry: NameRegistry, key: Any) -> None:
         missing = [name for name in _METHODS if not callable(getattr(registry, name, None))]
         if missing:
-            raise TypeError(f"a registry for Via has {', '.join(_METHODS)}; {registry!r} has no {missing[0]}")
+            advice = f"; write Registry.via({registry!r}, {key!r})" if isinstance(registry, str | Pid) else ""
+            raise TypeError(
+                f"a registry for Via has {', '.join(_METHODS)}; {registry!r} has no {missing[0]}{advice}"
+            )
         self.registry = registry
         self.key = key
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from roger_actors.otp import KILL, KILLED, Down, Timeout, process
+import logging
+
+import pytest
+
+from roger_actors.otp import KILL, KILLED, Crash, Down, GenServer, Task, Timeout, process
 
 
 async def waits():
@@ -72,3 +76,47 @@ async def test_a_process_that_swallows_its_cancellation_is_dead_to_all_and_liste
     release.set_result(None)
     await process.sleep(0.1)
     assert not process.here().lingering
+
+
+async def test_a_functions_process_is_logged_if_it_crashes_and_not_if_it_ends_itself(caplog):
+    async def exits():
+        process.exit("bye")
+
+    async def fails():
+        raise ValueError("oops")
+
+    with caplog.at_level(logging.ERROR):
+        for function in (exits, lambda: process.exit("bye"), fails):
+            process.spawn_monitor(function)
+        ends = [(await process.receive(1)).reason for _ in range(3)]
+
+    assert sorted(map(str, ends)) == ["ValueError: oops", "bye", "bye"]
+    assert [record.reason.__class__ for record in caplog.records] == [Crash]
+
+
+async def test_a_task_is_logged_however_it_ends_abnormally(caplog):
+    with caplog.at_level(logging.ERROR):
+        await Task.start_link(process.exit, "bye")
+        await process.receive(1)
+
+    assert [record.reason for record in caplog.records] == ["bye"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda target: process.send(target, "hello"),
+        process.monitor,
+        lambda target: GenServer.cast(target, "hello"),
+        lambda target: GenServer.send_request(target, "hello"),
+    ],
+)
+async def test_a_host_that_is_no_number_is_refused_where_it_is_named(use):
+    with pytest.raises(TypeError, match=r"\('lobby', 'own'\) names no process"):
+        use(("lobby", "own"))
+    assert not process.current().watches
+
+
+async def test_a_call_to_a_host_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match=r"\('lobby', 'own'\) names no process"):
+        await GenServer.call(("lobby", "own"), "hello")

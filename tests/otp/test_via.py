@@ -125,7 +125,9 @@ async def test_a_registry_that_raises_leaves_no_process_behind(journal):
 
 
 async def test_what_is_no_registry_is_refused_when_the_name_is_made():
-    with pytest.raises(TypeError, match="has no register_name"):
+    with pytest.raises(TypeError, match=r"has no register_name$"):
+        Via(object, "a")
+    with pytest.raises(TypeError, match=r"has no register_name; write Registry.via\('tenants', 'a'\)$"):
         Via("tenants", "a")
 
 

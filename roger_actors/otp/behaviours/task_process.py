@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -44,6 +44,13 @@ class TaskExit(msgspec.Struct, frozen=True):
     """
 
     reason: Any
+
+
+class TaskProcess(FunctionProcess):
+    """A function's process that is a task: it is logged when it ends abnormally, in whatever way."""
+
+    __slots__ = ()
+    logs_exits: ClassVar[bool] = True
 
 
 class Work(NamedTuple):
@@ -83,7 +90,7 @@ def _launch(
     parent: Process | None, function: Callable[..., Any], args: tuple[Any, ...], asked: tuple[Pid, ...]
 ) -> Pid:
     runtime = (parent or current()).runtime
-    process = FunctionProcess(runtime, function, args)
+    process = TaskProcess(runtime, function, args)
     process.callers = asked
     runtime.enter(process, None, parent)
     runtime.requeue(process)

@@ -185,8 +185,19 @@ class Scheduler:
         return process
 
     def is_here(self, target: Address) -> bool:
-        """Return whether an address belongs to this host."""
-        return target.__class__ is str or target[1] == self.host
+        """Return whether an address belongs to this host.
+
+        Raises:
+            TypeError: What stands for the host in it is no number of a host.
+        """
+        host: object = self.host if target.__class__ is str else target[1]
+        if host == self.host:
+            return True
+        if host.__class__ is not int:
+            raise TypeError(
+                f"{target!r} names no process: a name on another host is (name, number of the host)"
+            )
+        return False
 
     def is_gone(self, pid: Pid) -> bool:
         """Return whether a pid is of this host and its process has ended."""
@@ -198,6 +209,7 @@ class Scheduler:
         Raises:
             NoProcess: Nobody on this host has that name.
             Undeliverable: The message cannot travel to the other host.
+            TypeError: As for `is_here`.
         """
         if target.__class__ is Pid:
             if target[1] == self.host:
@@ -214,7 +226,7 @@ class Scheduler:
         elif isinstance(target, Via):
             target.registry.send(target.key, message)
             return
-        elif target[1] == self.host:
+        elif self.is_here(target):
             self.send(target[0], message)
             return
         self.remote.send(target, message)

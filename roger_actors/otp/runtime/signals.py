@@ -92,8 +92,9 @@ class Signals(Scheduler):
         if isinstance(target, Via):
             return self._monitor_via(watcher, number, target)
         label = target if target.__class__ is Pid or target.__class__ is not str else (target, self.host)
+        here = self.is_here(target)
         watcher.watches[number] = target, label
-        if not self.is_here(target):
+        if not here:
             self.remote.monitor(watcher, target, number)
             return self.ref(number)
         process = self.find(target)
