@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
@@ -19,10 +20,13 @@ from roger_actors.otp import (
     Supervisor,
     Target,
     Via,
+    bare_host,
+    host_child,
+    open_host,
     process,
     reason,
 )
-from roger_actors.transport import Endpoint, HostId, Role
+from roger_actors.transport import ROOT, Endpoint, HostId, Role
 from roger_actors.transport.memory import MemoryNode, VirtualLoop
 
 T = TypeVar("T")
@@ -34,6 +38,9 @@ class CrashedByTest(Exception):
 
 class LocalNode:
     """An in-memory node with a root host and hosts of role `app` (and whatever roles it is given).
+
+    A child with `host="own"` gets a host of its own, which ends with it; `host=<number>` is one that
+    `start_host` returned.
 
     Args:
         roles: More roles, by name; one named `root` or `app` replaces the built-in one.
@@ -56,11 +63,17 @@ class LocalNode:
         self.loop = VirtualLoop(self.clock)
         self.runtimes: dict[HostId, Runtime] = {}
         built_in = {name: Role(name, self._main) for name in ("root", "kernel", "worker", "app")}
+        built_in["own"] = Role("own", self._open_own)
         self.node = MemoryNode({**built_in, **(roles or {})}, self.loop)
         self.root = self.runtimes.get(HostId(0))
 
     def _main(self, endpoint: Endpoint, args: bytes) -> None:
-        self.runtimes[endpoint.host] = Runtime(endpoint)
+        own_host = host_child("own", "own") if endpoint.host == ROOT else None
+        self.runtimes[endpoint.host] = bare_host(endpoint, own_host)
+
+    def _open_own(self, endpoint: Endpoint, args: bytes) -> None:
+        runtime = self.runtimes[endpoint.host] = open_host(endpoint, max_restarts=0, own_process=False)
+        runtime.environments.update(copy.deepcopy(self.runtime().environments))
 
     def runtime(self, host: HostId = HostId(0)) -> Runtime:  # noqa: B008 a constant
         """Return a host's runtime."""

@@ -147,9 +147,8 @@ class Scheduler:
         """
         if name.__class__ is not str:
             raise TypeError(f"a process's name is a string or a Via, not {name!r}")
-        holder = self.names.get(name)
-        if holder is not None:
-            raise NameTaken(name=name, holder=holder.pid)
+        if name in self.names:
+            raise NameTaken(name=name, holder=self.names[name].pid)
         self.names[name] = process
         if process.names is None:
             process.names = [name]
