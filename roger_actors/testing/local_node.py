@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from roger_actors.clock import ManualClock
 from roger_actors.otp import (
@@ -27,13 +28,28 @@ from roger_actors.otp import (
     reason,
 )
 from roger_actors.transport import ROOT, Endpoint, HostId, Role
-from roger_actors.transport.memory import MemoryNode, VirtualLoop
+from roger_actors.transport.memory import MemoryNode, NothingCanMove, VirtualLoop
 
 T = TypeVar("T")
+
+_MOST_WAITING: Final = 10
 
 
 class CrashedByTest(Exception):
     """What a process is made to raise by `LocalNode.crash`."""
+
+
+_INSTEAD: Final = {
+    "start_host": "start the host in a fixture that is no async function",
+    "run": "await the function, or process.spawn it",
+    "supervise": "write `await Supervisor.start_link(…)`",
+    "call": "write `await GenServer.call(…)`",
+    "children": "write `await Supervisor.which_children(…)`",
+    "crash": "let it raise: with a message, or `await GenServer.stop(…)` with a reason",
+    "kill": "write `process.exit(pid, KILL)`",
+    "settle": "write `await process.sleep(…)`: time jumps to the next timer when all wait",
+    "advance": "write `await process.sleep(…)`: time jumps to the next timer when all wait",
+}
 
 
 class LocalNode:
@@ -80,7 +96,8 @@ class LocalNode:
         return self.runtimes[host]
 
     def start_host(self, role: str = "app") -> HostId:
-        """Start a host and wait until it is there."""
+        """Start a host and wait until it is there; from outside any process, as all that moves time."""
+        self._from_outside("start_host")
         host = self.node.start_host(role, b"")
         self.settle()
         return host
@@ -110,11 +127,13 @@ class LocalNode:
 
         Returns:
             What it returned. What it raised is raised here; if it is ended by an exit signal, that is
-            raised as `ExitProcess`.
+            raised as `ExitProcess`, with a note of who sent it.
 
         Raises:
-            NothingCanMove: It waits for something that will never come.
+            NothingCanMove: It waits for something that will never come; says who waits, and where.
+            RuntimeError: This is called in an `async` function that the node runs; says what to write there.
         """
+        self._from_outside("run")
         done: asyncio.Future[T] = self.loop.create_future()
 
         async def body() -> None:
@@ -131,12 +150,12 @@ class LocalNode:
                     done.set_result(result)
 
         runtime = self.runtimes[host]
-        pid = process.spawn_on(runtime, body)
-        ended = runtime.wait_for_end(pid)
+        main = runtime.local(process.spawn_on(runtime, body))
+        ended = runtime.wait_for_end(main.pid)
         assert ended.future is not None
-        ended.future.add_done_callback(lambda end: _ended(done, end))
+        ended.future.add_done_callback(lambda end: _ended(done, end, main.ended_by, _name_of(function)))
         try:
-            result: T = self.loop.run_until(done, limit=limit)
+            result: T = self._run_until(done, limit)
         except _Carried as carried:
             raise carried.error from None
         return result
@@ -154,6 +173,7 @@ class LocalNode:
         Raises:
             StartFailed: As `Supervisor.start_link` does.
         """
+        self._from_outside("supervise")
         started: asyncio.Future[Pid] = self.loop.create_future()
         if "flags" not in options:
             options.setdefault("strategy", "one_for_one")
@@ -170,15 +190,42 @@ class LocalNode:
             await process.receive(matching=lambda message: getattr(message, "pid", None) == pid)
 
         self.spawn(keep)
-        pid: Pid = self.loop.run_until(started)
+        pid: Pid = self._run_until(started)
         return pid
+
+    def _run_until(self, future: asyncio.Future[Any], limit: float = math.inf) -> Any:
+        try:
+            return self.loop.run_until(future, limit=limit)
+        except NothingCanMove as error:
+            raise NothingCanMove(f"{error}; {self._waiting()}") from None
+
+    def _waiting(self) -> str:
+        """Return which processes are inside their code, and where."""
+        inside = [
+            f"{one.pid} in {_waits_in(one.task)}"
+            for runtime in self.runtimes.values()
+            for one in runtime.processes.values()
+            if one.task is not None
+        ]
+        more = f" and {len(inside) - _MOST_WAITING} more" if len(inside) > _MOST_WAITING else ""
+        return f"waiting: {', '.join(inside[:_MOST_WAITING])}{more}" if inside else "no code waits"
+
+    def _from_outside(self, method: str) -> None:
+        """Refuse what moves time to code that time moves."""
+        if self.loop.is_running():
+            raise RuntimeError(
+                f"LocalNode.{method} is for plain functions: here an async one runs on the node; "
+                f"{_INSTEAD[method]}"
+            )
 
     def call(self, target: Target, request: Any, timeout: float | None = 5.0) -> Any:
         """Call a server from outside any process and return its answer; see `GenServer.call`."""
+        self._from_outside("call")
         return self.run(GenServer.call, target, request, timeout)
 
     def children(self, supervisor: Target) -> dict[Any, Any]:
         """Return the pids of a supervisor's children by id; None: stopped, `RESTARTING`: being tried."""
+        self._from_outside("children")
         return {info.id: info.pid for info in self.run(Supervisor.which_children, supervisor)}
 
     def whereis(self, name: str, host: HostId = HostId(0)) -> Pid | None:  # noqa: B008
@@ -199,6 +246,7 @@ class LocalNode:
         Raises:
             NoProcess: There is no such process.
         """
+        self._from_outside("crash")
         runtime = self._runtime_of(target)
         victim = runtime.local(target)
         cause = reason.of_exception(error or CrashedByTest())
@@ -214,6 +262,7 @@ class LocalNode:
         Raises:
             NoProcess: There is no such process.
         """
+        self._from_outside("kill")
         runtime = self._runtime_of(target)
         runtime.exit(runtime.host_pid, runtime.local(target).pid, KILL)
         self.settle()
@@ -230,10 +279,12 @@ class LocalNode:
 
     def settle(self) -> None:
         """Run until nothing can move without time passing."""
+        self._from_outside("settle")
         self.loop.settle()
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
+        self._from_outside("advance")
         self.loop.advance(seconds)
 
     def close(self) -> None:
@@ -279,6 +330,17 @@ def _carried(error: BaseException) -> Exception:
     return _Carried(error)
 
 
-def _ended(done: asyncio.Future[Any], end: asyncio.Future[Any]) -> None:
-    if not done.done() and not end.cancelled():
-        done.set_exception(_Carried(ExitProcess(end.result())))
+def _ended(done: asyncio.Future[Any], end: asyncio.Future[Any], by: Pid | None, name: str) -> None:
+    """The process that ran a function has ended before that returned or raised."""
+    if done.done() or end.cancelled():
+        return
+    error = ExitProcess(end.result())
+    sender = "" if by is None else f" of {by}"
+    error.add_note(
+        f"an exit signal{sender} ended the process that ran {name}; process.trap_exit makes it a message"
+    )
+    done.set_exception(_Carried(error))
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))

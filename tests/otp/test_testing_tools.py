@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from roger_actors.errors import NoProcess, StartFailed
-from roger_actors.otp import ChildSpec, Start, process
-from roger_actors.testing import LocalNode
+from roger_actors.otp import SHUTDOWN, ChildSpec, ExitProcess, GenServer, Ok, Start, process
+from roger_actors.testing import LocalNode, NothingCanMove
 from roger_actors.testing.puppet import Puppet
 
 
@@ -102,3 +102,58 @@ def test_the_plugin_runs_async_tests_as_processes_and_sees_lingering_code(pytest
 
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*still running after their processes had ended*stubborn*"])
+
+
+@pytest.mark.parametrize(
+    ("move", "instead"),
+    [
+        (lambda node: node.supervise([]), "await Supervisor.start_link"),
+        (lambda node: node.call("a", "x"), "await GenServer.call"),
+        (lambda node: node.children("a"), "await Supervisor.which_children"),
+        (lambda node: node.crash("a"), "await GenServer.stop"),
+        (lambda node: node.kill("a"), "process.exit"),
+        (lambda node: node.run(process.sleep, 1.0), "await the function"),
+        (lambda node: node.settle(), "await process.sleep"),
+        (lambda node: node.advance(1.0), "await process.sleep"),
+        (lambda node: node.start_host(), "in a fixture"),
+    ],
+)
+async def test_what_moves_time_is_refused_in_an_async_test_with_what_to_write_there(node, move, instead):
+    with pytest.raises(RuntimeError, match="is for plain functions") as caught:
+        move(node)
+    assert instead in str(caught.value)
+
+
+def test_who_waits_for_ever_is_named():
+    async def waits_in_vain():
+        await process.receive()
+
+    with LocalNode() as node:
+        with pytest.raises(NothingCanMove, match=r"waiting: <memory.0.1> in .*waits_in_vain > receive"):
+            node.run(waits_in_vain)
+        for _ in range(20):
+            node.spawn(waits_in_vain)
+        with pytest.raises(NothingCanMove, match="and 12 more"):
+            node.run(waits_in_vain)
+
+
+def test_whose_exit_signal_ended_a_run_is_told():
+    class Ends(GenServer):
+        def init(self):
+            return Ok(None)
+
+        def handle_cast(self, request, state):
+            return process.exit(SHUTDOWN)
+
+    async def is_linked():
+        pid = await Ends.start_link()
+        Ends.cast(pid, "end")
+        await process.receive()
+
+    with LocalNode() as node:
+        with pytest.raises(ExitProcess) as caught:
+            node.run(is_linked)
+        (note,) = caught.value.__notes__
+    assert caught.value.reason is SHUTDOWN
+    assert note.startswith("an exit signal of <memory.0.2> ended the process that ran test_whose")
+    assert "is_linked" in note

@@ -51,12 +51,13 @@ class Process:
         task: The asyncio task of its `async` code, while there is one.
         work: The user's coroutine that the task awaits.
         reason: Why it ended.
+        ended_by: Whose exit signal ended it.
         handled: How many messages and continuations it has handled.
     """
 
     __slots__ = (
-        "__weakref__", "alive", "handled", "idle", "letters", "links", "mailbox", "monitors", "names",
-        "parent", "pid", "queued", "reason", "runtime", "task", "trapping", "watches", "work",
+        "__weakref__", "alive", "ended_by", "handled", "idle", "letters", "links", "mailbox", "monitors",
+        "names", "parent", "pid", "queued", "reason", "runtime", "task", "trapping", "watches", "work",
     )  # fmt: skip
 
     def __init__(self, runtime: Runtime) -> None:
@@ -76,6 +77,7 @@ class Process:
         self.task: asyncio.Task[None] | None = None
         self.work: Any = None
         self.reason: Reason = None
+        self.ended_by: Pid | None = None
         self.handled = 0
 
     def run(self, limit: int) -> int:

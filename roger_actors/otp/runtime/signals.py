@@ -82,6 +82,7 @@ class Signals(Scheduler):
         if verdict.effect is Effect.MESSAGE:
             self.deliver(process, Exit(sender, verdict.reason))
         elif verdict.effect is Effect.DEATH:
+            process.ended_by = sender
             self.end(process, verdict.reason)
 
     def monitor(self, watcher: Process, target: Target) -> Ref:
