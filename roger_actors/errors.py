@@ -24,6 +24,7 @@ RogerActorsError
 │   ├── ChildRestarting
 │   ├── ChildNotFound
 │   ├── SimpleOneForOne                    its children are known by pid, not by id
+│   ├── ChildrenWithoutIds                 so are those of a DynamicSupervisor
 │   ├── TooManyChildren
 │   ├── ApplicationAlreadyStarted          one of that name runs on this host
 │   └── ApplicationNotStarted
@@ -232,6 +233,15 @@ class SimpleOneForOne(SupervisionError):
     """A `simple_one_for_one` supervisor was asked for a child by id, or for what needs one. Data: `child`."""
 
     template = "{child!r}: children of a simple_one_for_one supervisor have no ids; terminate them by pid"
+
+
+class ChildrenWithoutIds(SupervisionError):
+    """A `DynamicSupervisor` was asked for what needs a child's id. Data: `request`."""
+
+    template = (
+        "{request} is for supervisors whose children have ids; a DynamicSupervisor knows its by pid: "
+        "use its which_children and terminate_child"
+    )
 
 
 class TooManyChildren(SupervisionError):

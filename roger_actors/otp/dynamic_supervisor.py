@@ -177,7 +177,9 @@ class DynamicSupervisor(GenServer[State]):
         return Ok(State(name, flags, max_children, tuple(extra_arguments)))
 
     async def handle_call(self, request: Any, sender: From, state: State) -> Reply[State]:
-        """Answer the client functions."""
+        """Answer the client functions; what only a `Supervisor` can do is refused."""
+        if request[0] in _NEED_IDS:
+            return Reply(Refusal("ChildrenWithoutIds", {"request": request[0]}), state)
         return Reply(await _CALLS[request[0]](state, *request[1:]), state)
 
     async def handle_cast(self, request: Any, state: State) -> NoReply[State] | Stop[State]:
@@ -265,6 +267,9 @@ async def _count_children(state: State) -> Any:
     running = await count_alive(child.pid for child in children if child.is_running)
     return len(children), running, supervisors, len(children) - supervisors
 
+
+_NEED_IDS: Final = frozenset({"restart_child", "delete_child", "which_child", "get_childspec", "change_code"})
+"""Requests of `Supervisor` that mean a child by its id."""
 
 _CALLS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
     "start_child": _start_child,

@@ -56,6 +56,7 @@ class Supervisor(GenServer[Either]):
 
     With `SupervisorFlags` its answers are Erlang's, with options Elixir's. Under the strategy
     `simple_one_for_one` there is exactly one spec, no child runs at first, and children are known by pid.
+    A `DynamicSupervisor` refuses what needs a child's id: `ChildrenWithoutIds`.
     """
 
     trap_exit: ClassVar[bool] = True

@@ -6,9 +6,7 @@ import time
 
 import pytest
 
-from roger_actors.errors import (
-    StartFailed,
-)
+from roger_actors.errors import ChildrenWithoutIds, StartFailed
 from roger_actors.otp import (
     SHUTDOWN,
     ChildSpec,
@@ -18,6 +16,7 @@ from roger_actors.otp import (
     Stop,
     Supervisor,
     SupervisorFlags,
+    TaskSupervisor,
     process,
 )
 from roger_actors.testing.puppet import Puppet
@@ -76,3 +75,20 @@ async def test_under_simple_one_for_one_extra_arguments_are_a_list():
 
     assert caught.value.reason.kind == "badarg"
     assert await Supervisor.which_children(sup) == []
+
+
+@pytest.mark.parametrize("kind", [DynamicSupervisor, TaskSupervisor])
+async def test_what_needs_a_childs_id_is_refused_by_a_dynamic_supervisor_that_lives_on(kind):
+    supervisor = await kind.start_link()
+
+    for request, *arguments in [
+        (Supervisor.restart_child, "a"),
+        (Supervisor.delete_child, "a"),
+        (Supervisor.which_child, "a"),
+        (Supervisor.get_childspec, "a"),
+        (Supervisor.change_code, []),
+    ]:
+        with pytest.raises(ChildrenWithoutIds, match=f"^{request.__name__} is for supervisors"):
+            await request(supervisor, *arguments)
+
+    assert await Supervisor.which_children(supervisor) == []
