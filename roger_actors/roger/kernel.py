@@ -6,14 +6,17 @@ checked configuration and the broker; processes find one another by the names in
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
 from roger_actors.broker import Broker
 from roger_actors.clock import Clock
-from roger_actors.otp import process
+from roger_actors.errors import ProcessError
+from roger_actors.otp import GenServer, RequestIds, process
 from roger_actors.roger.config import Config
 from roger_actors.transport import HostId
 
@@ -42,6 +45,27 @@ def consumer_name(partition: str) -> str:
 def workers_name(partition: str) -> str:
     """Return the registered name of a partition's worker supervisor."""
     return f"workers:{partition}"
+
+
+async def ask_consumers(partitions: Iterable[str], request: Any, limit: float) -> dict[str, Any]:
+    """Ask the consumers of many partitions at the same time.
+
+    Args:
+        partitions: Whose.
+        request: What each is asked.
+        limit: Seconds for each to answer.
+
+    Returns:
+        The answers by partition; one that is being restarted, or was too slow, is left out.
+    """
+    asked = RequestIds()
+    for partition in partitions:
+        GenServer.send_request(consumer_name(partition), request, limit, label=partition, requests=asked)
+    answers = {}
+    while (answer := await GenServer.wait_response(asked)) is not None:
+        with contextlib.suppress(ProcessError):
+            answers[answer.label] = answer.value
+    return answers
 
 
 @attrs.define(kw_only=True, eq=False)

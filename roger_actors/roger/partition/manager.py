@@ -19,7 +19,7 @@ from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pi
 from roger_actors.roger import queue
 from roger_actors.roger.connection import BrokerDown, BrokerUp
 from roger_actors.roger.global_state import flags, queue_key
-from roger_actors.roger.kernel import PARTITIONS, Kernel, consumer_name, tell
+from roger_actors.roger.kernel import PARTITIONS, Kernel, ask_consumers, consumer_name, tell
 from roger_actors.roger.partition.consumer import Quiesce, Reconfigure, Snapshot
 from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting
 from roger_actors.roger.partition.remembered import recall, remember
@@ -166,7 +166,7 @@ async def _replace(state: State, request: Replace) -> str:
 
 
 async def _drain(state: State, _: Drain) -> int:
-    return sum([await _ask(partition, Quiesce()) for partition in state.running])
+    return sum((await ask_consumers(state.running, Quiesce(), CALL_LIMIT)).values())
 
 
 async def _recall(state: State) -> bool:
@@ -302,11 +302,7 @@ async def _ask(partition: str, request: Any) -> Any:
 
 
 async def _info(state: State, _: Info) -> dict[str, Any]:
-    snapshots = {}
-    for partition in state.running:
-        snapshot = await _ask(partition, Snapshot())
-        if snapshot:
-            snapshots[partition] = snapshot
+    snapshots = await ask_consumers(state.running, Snapshot(), CALL_LIMIT)
     return {"partitions": snapshots, "waiting": dict(state.waiting)}
 
 

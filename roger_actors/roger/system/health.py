@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roger_actors.errors import ProcessError
-from roger_actors.otp import GenServer, RequestIds
-from roger_actors.roger.kernel import Kernel, consumer_name
+from roger_actors.roger.kernel import Kernel, ask_consumers
 from roger_actors.roger.partition.consumer import Unconsumed
 
 SILENT_AFTER = 2.0
@@ -34,28 +32,12 @@ async def health(kernel: Kernel) -> dict[str, Any]:
         open; `unconsumed`, queues that should be consumed and are not; `silent`, partitions that have
         not answered.
     """
-    unconsumed, silent = await _ask_partitions(kernel)
+    open_ones = set(kernel.partitions) - set(kernel.waiting)
+    answers = await ask_consumers(open_ones, Unconsumed(), SILENT_AFTER)
     faults = {
         "broker_error": kernel.broker_error,
         "waiting": dict(kernel.waiting),
-        "unconsumed": unconsumed,
-        "silent": silent,
+        "unconsumed": sorted(queue for queues in answers.values() for queue in queues),
+        "silent": sorted(open_ones - set(answers)),
     }
     return {"ready": kernel.listening and not any(faults.values()), **faults}
-
-
-async def _ask_partitions(kernel: Kernel) -> tuple[list[str], list[str]]:
-    """Ask all consumers at once; those that wait are known to be idle, and are not asked."""
-    asked = RequestIds()
-    for partition in kernel.partitions:
-        if partition not in kernel.waiting:
-            name = consumer_name(partition)
-            GenServer.send_request(name, Unconsumed(), SILENT_AFTER, label=partition, requests=asked)
-    unconsumed: list[str] = []
-    silent: list[str] = []
-    while (answer := await GenServer.wait_response(asked)) is not None:
-        try:
-            unconsumed += answer.value
-        except ProcessError:
-            silent.append(answer.label)
-    return sorted(unconsumed), sorted(silent)
