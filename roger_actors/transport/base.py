@@ -99,6 +99,11 @@ class Endpoint(Protocol):
     on_examined: Callable[[FrameType | None], str]
     """Called in the host's main thread, wherever that is, when the root host examines it; says what runs."""
 
+    @property
+    def directory(self) -> str:
+        """A directory of this run for files of its hosts, removed with it; empty where there is none."""
+        ...
+
     def send(self, to: HostId, frame: bytes) -> None:
         """Queue a frame for another host; in order; silent if it is dead. Loop thread only.
 

@@ -140,6 +140,11 @@ class MemoryEndpoint:
         self.on_examined: Callable[[FrameType | None], str] = lambda _: ""
         self._hub = node
 
+    @property
+    def directory(self) -> str:
+        """The directory that the node was given."""
+        return self._hub.directory
+
     def send(self, to: HostId, frame: bytes) -> None:
         """Queue a frame for another host."""
         self._hub.carry(self.host, to, frame)
@@ -182,12 +187,20 @@ class MemoryNode:
         loop: On which everything runs.
         name: The node's name.
         args: For the root role's main.
+        directory: For files of its hosts, empty for none.
     """
 
     def __init__(
-        self, roles: Roles, loop: asyncio.AbstractEventLoop, *, name: str = "memory", args: bytes = b""
+        self,
+        roles: Roles,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        name: str = "memory",
+        args: bytes = b"",
+        directory: str = "",
     ) -> None:
         self.name = name
+        self.directory = directory
         self.loop = loop
         self.hosts: dict[HostId, MemoryEndpoint] = {}
         self.exits: dict[HostId, HostExit] = {}

@@ -36,6 +36,7 @@ from roger_actors.roger.jobs.hooks import Hooks
 from roger_actors.roger.jobs.job import Job, JobRecord, execute
 from roger_actors.roger.jobs.registry import Registry
 from roger_actors.roger.worker_host.failure import exception_of, failure_of, kind_of, one_line, stack_of
+from roger_actors.roger.worker_host.mark import Marker
 from roger_actors.roger.worker_host.protocol import Done, HookDone, Run, RunHook
 
 BROKEN: Final = 70
@@ -105,6 +106,7 @@ class Executor:
         self._on_results = on_results
         self._post = post
         self._later = later
+        self._marker = Marker("", 0)
         self._is_intact = is_intact
         self._end_process = end_process
         self._orders: queue.SimpleQueue[Run | RunHook | None] = queue.SimpleQueue()
@@ -117,8 +119,13 @@ class Executor:
         self._runner: asyncio.Runner | None = None
         self._thread = threading.Thread(target=self._main, name="job thread", daemon=True)
 
-    def start(self) -> None:
-        """Start the job thread; `Loaded` or `Refused` follows."""
+    def start(self, marker: Marker | None = None) -> None:
+        """Start the job thread; `Loaded` or `Refused` follows.
+
+        Args:
+            marker: Where it notes what it runs.
+        """
+        self._marker = marker or self._marker
         self._thread.start()
 
     def submit(self, order: Run | RunHook) -> None:
@@ -186,10 +193,12 @@ class Executor:
             # a ticket that was recalled and sent again runs where it stands now, not where it stood
             if self._waiting.get(order.ticket) is not order or self._waiting.pop(order.ticket, None) is None:
                 continue
+            self._marker.begin(order.ticket)
             outcome = self._run(order) if isinstance(order, Run) else self._run_hook(order)
             _flush()
             if not self._is_intact():
                 self._end_process(BROKEN)
+            self._marker.end(order.ticket)
             self._emit(outcome)
 
     def _emit(self, outcome: Outcome) -> None:

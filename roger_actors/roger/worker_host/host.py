@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from roger_actors.otp import SHUTDOWN, GenServer, NoReply, Ok, Runtime, Target, process
 from roger_actors.roger.worker_host.executor import BROKEN, Executor, Loaded, Outcome, Refused, Stopped
+from roger_actors.roger.worker_host.mark import Marker
 from roger_actors.roger.worker_host.protocol import (
     Done,
     HookDone,
@@ -116,7 +117,7 @@ class JobRunner(GenServer["Runner"]):
     def init(self, given: Given) -> Ok[Runner]:
         """Start the job thread; `Ready` or `StartRefused` goes to the pool once it knows."""
         runner = Runner(given)
-        runner.executor.start()
+        runner.start()
         process.send_after(CHECK, process.self(), _TICK)
         return Ok(runner)
 
@@ -168,6 +169,10 @@ class Runner:
             later=self._runtime.loop.call_later,
             is_intact=self.vitals.are_intact,
         )
+
+    def start(self) -> None:
+        """Start the job thread."""
+        self.executor.start(Marker(self._runtime.endpoint.directory, self._runtime.host))
 
     def check(self) -> None:
         """End a process that no longer works: a job has closed all its descriptors."""

@@ -32,6 +32,7 @@ from math import inf
 from typing import NamedTuple
 
 from roger_actors.otp import Pid
+from roger_actors.roger.worker_host.mark import Mark
 from roger_actors.roger.worker_pool.entries import SETTLED_AFTER, Host, Line, Pace, Stage, Ticket
 from roger_actors.transport import HostId
 
@@ -51,18 +52,6 @@ class Placement(NamedTuple):
     ticket: Ticket
     host: Host
     asked_back: Sequence[int] = ()
-
-
-class Mark(NamedTuple):
-    """What a dead host was doing, by its own account. Ticket numbers, 0 for none.
-
-    Attributes:
-        running: The job or hook that ran.
-        ended: The one that had ended last.
-    """
-
-    running: int
-    ended: int
 
 
 class Ledger:

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from roger_actors.otp import Down, From, GenServer, NoReply, Ok, Pid, Reply, process
 from roger_actors.otp import reason as reasons
 from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.worker_host.mark import drop_marks, take_mark
 from roger_actors.roger.worker_host.protocol import (
     Done,
     HookDone,
@@ -80,11 +81,12 @@ class WorkerPool(GenServer[PoolState]):
 
     def init(self, kernel: Kernel) -> Ok[PoolState]:
         """Lend nothing before the hosts of a predecessor are gone."""
-        return Ok(PoolState(kernel), then="begin")
+        return Ok(PoolState(kernel, process.here().endpoint.directory), then="begin")
 
     async def handle_continue(self, token: Any, state: PoolState) -> NoReply[PoolState]:
         """End what a predecessor left, then have one host started: it tells which job classes there are."""
         await end_hosts()
+        drop_marks(state.directory)
         if state.kernel.config.jobs:
             _ask_for_hosts(state, 1)
         process.send_after(state.kernel.config.worker_idle_timeout / 2, process.self(), Reap())
@@ -307,7 +309,7 @@ def _host_down(state: PoolState, down: Down) -> None:
     state.forked.discard(host_id)
     host = state.ledger.hosts.get(host_id)
     held = list(host.tickets) if host is not None else []
-    running = state.ledger.remove_host(host_id)
+    running = state.ledger.remove_host(host_id, take_mark(state.directory, host_id))
     _let_go(state, held)
     if host is not None and host.doomed is None and not reasons.is_clean(reason):
         state.replacements.append(state.now())

@@ -22,8 +22,9 @@ REPLACED_WITHIN = 10.0
 class PoolState:
     """What the pool holds beside its books."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, directory: str) -> None:
         self.kernel = kernel
+        self.directory = directory
         self.ledger = Ledger(kernel.config.max_worker_hosts)
         self.asked = 0
         self.forked: set[int] = set()

@@ -148,6 +148,11 @@ class HostEndpoint:
 
     # --- the contract ---------------------------------------------------------------------------
 
+    @property
+    def directory(self) -> str:
+        """The node's run directory."""
+        return self._directory
+
     def send(self, to: HostId, frame: bytes) -> None:
         """Queue a frame for another host; see `Endpoint.send`.
 

@@ -234,3 +234,14 @@ class Counter(GenServer[int]):
             return Reply(Application.get_env("test", "step"), state)
         value = state + 1 if request == "next" else 1 // 0
         return Reply(value, value)
+
+
+class MayKill(Job):
+    """Returns at once, or kills its host; of a queue with two workers."""
+
+    queue_type = "other"
+
+    def perform(self, args: Any) -> None:
+        if args["kills"]:
+            tell("begun", id=self.record.id)
+            os.kill(os.getpid(), 9)

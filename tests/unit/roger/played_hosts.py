@@ -8,11 +8,16 @@ from collections.abc import Callable
 from functools import partial
 
 from roger_actors.otp import Pid
+from roger_actors.roger.worker_host.mark import Mark
 from roger_actors.roger.worker_pool.entries import Host, Ticket
-from roger_actors.roger.worker_pool.ledger import STALL, Ledger, Mark
+from roger_actors.roger.worker_pool.ledger import STALL, Ledger
+from roger_actors.transport import HostId
 
 LATENCY = 0.0002
 """Seconds that an order or a report is on its way."""
+
+HOLD = 0.0005
+"""Seconds that a host keeps a report while it has more to run."""
 
 
 class PlayedHost:
@@ -76,14 +81,18 @@ class PlayedPool:
             self._place()
 
     def kill(self, number: int) -> Ticket | None:
-        """End a host; what it has sent is on its way still, what it had not is lost."""
+        """End a host and run until its end is told, after what it had sent; whom the ledger tells."""
         played = self.hosts[number]
         played.alive = False
-        mark = Mark(played.running, played.ended)
-        self.add_host()
-        told = self.ledger.remove_host(Pid("n", number, 0).host, mark)  # type: ignore[arg-type]
-        self._place()
-        return told
+        told: list[Ticket | None] = []
+
+        def down() -> None:
+            told.append(self.ledger.remove_host(HostId(number), Mark(played.running, played.ended)))
+            self.add_host()
+
+        self.after(LATENCY, down)
+        self.run_until(lambda: bool(told))
+        return told[0]
 
     # -- the kernel's side -----------------------------------------------------------------------
 
@@ -134,6 +143,12 @@ class PlayedPool:
         if not played.alive:
             return
         played.running, played.ended = 0, ticket.number
-        self.after(LATENCY, partial(self._reported, ticket, seconds))
         if played.orders:
+            self.after(HOLD, partial(self._report, played, ticket, seconds))
             self._begin(played)
+        else:
+            self._report(played, ticket, seconds)
+
+    def _report(self, played: PlayedHost, ticket: Ticket, seconds: float) -> None:
+        if played.alive:
+            self.after(LATENCY, partial(self._reported, ticket, seconds))

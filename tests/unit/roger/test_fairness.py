@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from roger_actors.otp import Pid
 from roger_actors.roger.worker_pool.entries import Host, Ticket
 from roger_actors.roger.worker_pool.ledger import Ledger
-from tests.unit.roger.played_hosts import LATENCY, PlayedPool
+from tests.unit.roger.played_hosts import HOLD, LATENCY, PlayedPool
 
 SECONDS = st.floats(-4.0, -1.3).map(lambda power: 10**power)
 """0.1 to 50 ms, as many below 2 ms as above."""
@@ -55,7 +55,7 @@ def test_a_job_of_a_quiet_queue_waits_for_one_job_of_each_other_queue_at_most(
     pool.run_until(lambda: len(pool.begun) > WARM * len(flooded))
 
     longest = [max(seconds) for seconds in flooded.values()]
-    orders = 2 * LATENCY * (len(flooded) + 2)
+    orders = (2 * LATENCY + HOLD) * (len(flooded) + 2)
     for _ in range(len(guests)):
         ticket = pool.open("guest", 1)
         pool.run_until(lambda number=ticket.number: number in pool.begun)

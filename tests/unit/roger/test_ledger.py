@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from roger_actors.otp import Pid
+from roger_actors.roger.worker_host.mark import Mark
 from roger_actors.roger.worker_pool.entries import AHEAD, Host, Ticket
-from roger_actors.roger.worker_pool.ledger import STALL, Ledger
+from roger_actors.roger.worker_pool.ledger import STALL, UNHEARD, Ledger
+from roger_actors.transport import HostId
 
 
 def worker(number: int) -> Pid:
@@ -203,3 +205,72 @@ def test_a_class_that_nobody_knows_yet_is_not_sent_ahead(ledger: Ledger) -> None
     placed = place_all(ledger)
 
     assert placed == [(known.number, 2)]
+
+
+def sent_ahead(ledger: Ledger, count: int) -> list[Ticket]:
+    ledger.add_host(host(2))
+    make_short(ledger)
+    tickets = open_tickets(ledger, count, limit=1)
+    place_all(ledger)
+    return tickets
+
+
+def test_a_host_s_death_is_told_to_the_job_that_ran_by_its_own_account(ledger: Ledger) -> None:
+    first, second, third = sent_ahead(ledger, 3)
+
+    died = ledger.remove_host(HostId(2), Mark(running=second.number, ended=first.number))
+
+    assert died is second
+    assert list(ledger.lines["a-default"].waiting) == [first, third]
+
+
+def test_a_job_that_ended_a_moment_before_its_host_died_is_not_charged(ledger: Ledger) -> None:
+    first, second = sent_ahead(ledger, 2)
+
+    assert ledger.remove_host(HostId(2), Mark(running=0, ended=first.number)) is None
+    assert list(ledger.lines["a-default"].waiting) == [first, second]
+
+
+def test_a_host_that_died_before_anything_began_charges_nobody(ledger: Ledger) -> None:
+    (first,) = sent_ahead(ledger, 1)
+
+    assert ledger.remove_host(HostId(2), Mark(running=0, ended=0)) is None
+    assert list(ledger.lines["a-default"].waiting) == [first]
+
+
+def test_a_job_whose_hosts_die_right_after_its_end_again_and_again_is_blamed_at_last(ledger: Ledger) -> None:
+    (ticket,) = open_tickets(ledger, 1)
+    told = []
+    for number in range(UNHEARD):
+        ledger.add_host(host(number + 2))
+        place_all(ledger)
+        told.append(ledger.remove_host(HostId(number + 2), Mark(running=0, ended=ticket.number)))
+
+    assert told == [*[None] * (UNHEARD - 1), ticket]
+
+
+def test_a_hook_that_has_ended_is_not_called_again(ledger: Ledger) -> None:
+    (ticket,) = open_tickets(ledger, 1)
+    ticket.hook = "on_cancel"
+    ledger.add_host(host(2))
+    place_all(ledger)
+
+    assert ledger.remove_host(HostId(2), Mark(running=0, ended=ticket.number)) is ticket
+
+
+def test_a_hook_has_a_host_of_its_own(ledger: Ledger) -> None:
+    sent_ahead(ledger, 3)
+    (hook,) = open_tickets(ledger, 1, queue="b-default")
+    hook.hook = "on_cancel"
+
+    assert place_all(ledger) == []
+
+
+def test_whom_a_host_is_killed_for_is_told_and_the_job_that_ran_there_waits_again(ledger: Ledger) -> None:
+    first, second = sent_ahead(ledger, 2)
+    ledger.doom(ledger.hosts[HostId(2)], first.worker)
+
+    died = ledger.remove_host(HostId(2), Mark(running=second.number, ended=first.number))
+
+    assert died is first
+    assert list(ledger.lines["a-default"].waiting) == [second]
