@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from roger_actors.otp import KILL, KILLED, Crash, Down, GenServer, Task, Timeout, process
+from roger_actors.otp import KILL, KILLED, CallExit, Crash, Down, GenServer, Task, Timeout, process
 
 
 async def waits():
@@ -85,13 +85,17 @@ async def test_a_functions_process_is_logged_if_it_crashes_and_not_if_it_ends_it
     async def fails():
         raise ValueError("oops")
 
-    with caplog.at_level(logging.ERROR):
-        for function in (exits, lambda: process.exit("bye"), fails):
-            process.spawn_monitor(function)
-        ends = [(await process.receive(1)).reason for _ in range(3)]
+    async def calls():
+        await GenServer.call("nobody", "hello")
 
-    assert sorted(map(str, ends)) == ["ValueError: oops", "bye", "bye"]
-    assert [record.reason.__class__ for record in caplog.records] == [Crash]
+    with caplog.at_level(logging.ERROR):
+        for function in (exits, lambda: process.exit("bye"), fails, calls):
+            process.spawn_monitor(function)
+        ends = [(await process.receive(1)).reason for _ in range(4)]
+
+    said = sorted(map(str, ends))
+    assert said == ["ValueError: oops", "bye", "bye", "noproc (no process nobody)"]
+    assert {record.reason.__class__ for record in caplog.records} == {Crash, CallExit}
 
 
 async def test_a_task_is_logged_however_it_ends_abnormally(caplog):
