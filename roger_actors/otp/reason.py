@@ -69,16 +69,21 @@ TIMEOUT: Final = Atom("timeout")
 KNOWN_ATOMS: Final = frozenset(Atom._known)  # noqa: SLF001 - its own class
 
 
+def written(value: msgspec.Struct) -> list[Any]:
+    """Return a struct's values as one would write them: without the last ones that are None by default."""
+    values = list(msgspec.structs.astuple(value))
+    needed = len(values) - len(value.__struct_defaults__)
+    while len(values) > needed and values[-1] is None:
+        values.pop()
+    return values
+
+
 class _Structured(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base of the reasons that say more than their name: `str()` is for people, `repr()` as it is written."""
 
     def __repr__(self) -> str:
         """Return it as it would be written."""
-        values = list(msgspec.structs.astuple(self))
-        needed = len(values) - len(self.__struct_defaults__)
-        while len(values) > needed and values[-1] is None:
-            values.pop()
-        return f"{type(self).__qualname__}({', '.join(shown(value, 10_000) for value in values)})"
+        return f"{type(self).__qualname__}({', '.join(shown(value, 10_000) for value in written(self))})"
 
     def __str__(self) -> str:
         """Return the same; most have more to say."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from roger_actors.otp.reason import Crash, shown
+from roger_actors.otp.reason import Crash, shown, written
 
 _ITEMS: Final = 20
 """Items of a list or dict that are printed."""
@@ -88,10 +88,8 @@ def within(value: Any, depth: int) -> str:
         pairs = (f"{within(key, depth - 1)}: {within(item, depth - 1)}" for key, item in value.items())
         return _joined("{", pairs, "}", depth)
     if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.astuple(value)
-        return _joined(
-            f"{type(value).__qualname__}(", (within(item, depth - 1) for item in fields), ")", depth
-        )
+        fields = (within(item, depth - 1) for item in written(value))
+        return _joined(f"{type(value).__qualname__}(", fields, ")", depth)
     if type(value) in {list, tuple, set, frozenset}:
         return _joined("[", (within(item, depth - 1) for item in value), "]", depth)
     return shown(value, 10_000)
