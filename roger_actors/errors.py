@@ -110,7 +110,8 @@ class InvalidConfig(ConfigError):
 
     def __str__(self) -> str:
         """Return everything that is wrong, on one line."""
-        return f"{self.source}: " + "; ".join(str(problem) for problem in self.problems)
+        told = "; ".join(str(problem) for problem in self.problems)
+        return told if self.problems and self.problems[0].key == self.source else f"{self.source}: {told}"
 
 
 class ProcessError(RogerActorsError):

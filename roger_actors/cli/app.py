@@ -19,6 +19,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from roger_actors.cli.output import clean
 from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
+from roger_actors.settings import placed
 
 COMMANDS: Final = {
     "run": "Start a node from a supervision-tree file and stay until it ends.",
@@ -116,7 +117,7 @@ def _failed(error: click.ClickException | RogerActorsError) -> int:
         case click.ClickException():
             return _say([_usage(error)], 2 if isinstance(error, click.UsageError) else 1)
         case InvalidConfig():
-            return _say([str(problem) for problem in error.problems], 2)
+            return _say(placed(error), 2)
         case _:
             return _say([str(error)], 2 if isinstance(error, ConfigError) else 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -49,6 +50,8 @@ def node_option(function: F) -> F:
 
     @functools.wraps(function)
     def with_name(*args: Any, file: Path, node: str | None, **kwargs: Any) -> Any:
+        if node is None and not file.exists():
+            raise click.UsageError(f"which node? Give --node NAME, or its file with -c: there is no {file}")
         return function(*args, node=node or load(file).name, **kwargs)
 
     option = click.option("--node", metavar="NAME", help="The running node, instead of the one of FILE.")
@@ -102,4 +105,8 @@ def one_or_all(name: str) -> Callable[[F], F]:
 
 
 def _given_or_default(_ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> Path:
-    return value if value is not None else Path(os.environ.get(VARIABLE) or DEFAULT_FILE)
+    file = value if value is not None else Path(os.environ.get(VARIABLE) or DEFAULT_FILE)
+    directory = str(file.parent.resolve())
+    if not sys.flags.safe_path and directory not in sys.path:
+        sys.path.insert(1, directory)  # behind the working directory; a node that is started has the same
+    return file

@@ -24,7 +24,7 @@ from roger_actors.settings.checks import (
     text,
     whole,
 )
-from roger_actors.settings.toml_file import line_of, lines_of, read_tables
+from roger_actors.settings.toml_file import line_of, lines_of, place, placed, read_tables
 
 __all__ = [
     "SHOWN",
@@ -43,6 +43,8 @@ __all__ = [
     "lines_of",
     "meaning",
     "one_of",
+    "place",
+    "placed",
     "read_tables",
     "seconds",
     "size",

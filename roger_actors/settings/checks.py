@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Generic, NoReturn, TypeVar, cast
 
 import attrs
@@ -159,11 +160,17 @@ class Section:
         self._known.append(key)
         return Section(self.spot.under(key, self.values.get(key, {})))
 
-    def finish(self) -> None:
-        """Report every key that was not taken, with the nearest known one."""
+    def finish(self, elsewhere: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Report every key that was not taken, with the known one that was probably meant.
+
+        Args:
+            elsewhere: What others call a setting, and its name here; where it is no near word.
+        """
         for key in self.values:
             if key not in self._known and key not in self._spoilt:
-                self.spot.under(key, None).note(_instead_of(key, self._known), Phrase("an unknown key"))
+                meant = elsewhere.get(key, key)
+                expected = _instead_of(meant, self._known)
+                self.spot.under(key, None).note(expected, Phrase("an unknown key"))
 
 
 def joined(path: str, key: str) -> str:

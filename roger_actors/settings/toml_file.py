@@ -90,6 +90,23 @@ def line_of(lines: dict[str, int], path: str) -> int | None:
     return lines.get(path)
 
 
+def placed(error: InvalidConfig) -> list[str]:
+    """Return what is wrong with a file as lines for people, each with the file and where it stands there."""
+    try:
+        read_tables(Path(error.source))
+        lines = lines_of(Path(error.source).read_text())
+    except InvalidConfig:
+        lines = {}  # it is no TOML, or no file at all
+    return [f"{place(error.source, each.key, line_of(lines, each.key))}{each}" for each in error.problems]
+
+
+def place(source: str, key: str, line: int | None) -> str:
+    """Return what is put before a problem for people: the file, unless its key is the file, and the line."""
+    if key == source:
+        return ""
+    return f"{source}:{line}: " if line else f"{source}: "
+
+
 def _statements(lines: list[str]) -> Iterator[tuple[int, str]]:
     """Give each header and each whole `key = value` with the number of its first line."""
     begun, number = "", 0

@@ -54,6 +54,10 @@ def test_without_a_command_the_help_is_shown_and_the_status_is_2(cli):
         (("buried", "requeue", "acme"), "give JOB_ID or --all (see 'roger-actors buried requeue --help')"),
         (("buried", "requeue", "acme", "x", "--all"), "give JOB_ID or --all"),
         (("partitions", "start", "acme", "default=x"), "QUEUE=WORKERS: got 'default=x'"),
+        (
+            ("process", "status", "till", "-c", "nope.toml"),
+            "which node? Give --node NAME, or its file with -c",
+        ),
         (("info", "-c", "nope.toml"), "nope.toml: got no such file or directory, expected a readable TOML"),
     ],
 )

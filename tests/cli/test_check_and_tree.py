@@ -94,6 +94,41 @@ def test_warnings_alone_are_no_failure_unless_they_are_to_be(cli, project):
     assert "ok" not in strict.out.splitlines()[-1].split()
 
 
+def test_modules_beside_the_file_are_found_from_any_folder(cli, project):
+    write(project, CHILDREN)
+    (project / "elsewhere").mkdir()
+    (project / "roger.toml").rename(project / "elsewhere" / "roger.toml")
+    (project / "shop").rename(project / "elsewhere" / "shop")
+
+    done = cli("check", "elsewhere/roger.toml")
+
+    assert done.out.startswith("elsewhere/roger.toml: ok\n")
+
+
+def test_the_broker_is_shown_without_the_way_to_it(cli, project):
+    done = cli("check", "shop/../roger.toml")
+
+    assert f"embedded:{project}/roger.db" in done.out
+
+
+def test_milliseconds_to_stop_are_a_warning(cli, project):
+    write(project, CHILDREN + "shutdown = 5000\n")
+
+    done = cli("check")
+
+    warning = (
+        "roger.toml:17: warning: children[0].shutdown: got 5000, expected at most 3600 seconds; Erlang's"
+    )
+    assert done.status == 0
+    assert done.out.startswith(warning)
+
+
+def test_a_file_that_cannot_be_read_is_named_once(cli):
+    done = cli("check", "nope.toml")
+
+    assert done.out == "nope.toml: got no such file or directory, expected a readable TOML file\n"
+
+
 def test_what_reading_and_what_importing_find_is_told_in_one_run(cli, project):
     write(project, "[node.x]\n" + CHILDREN + 'shutdown = -1\nkwargs = { "a" = 1 }\n[[children]]\n')
 
@@ -144,8 +179,11 @@ def test_every_command_refuses_a_bad_file_in_the_same_words(cli, project):
 
     assert (done.status, done.out) == (2, "")
     assert done.err.splitlines() == [
-        "error: nodes: got an unknown key, expected a known one; did you mean 'node'?",
-        "error: partition: got an unknown key, expected a known one; did you mean 'partitions'?",
+        "error: roger.toml:11: nodes: got an unknown key, expected a known one; did you mean 'node'?",
+        (
+            "error: roger.toml:12: partition: got an unknown key, expected a known one; "
+            "did you mean 'partitions'?"
+        ),
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -136,6 +138,25 @@ def test_a_server_is_shown_traced_suspended_and_resumed(cli, up):
     assert {line.split()[1] for line in traced} == {"received", "state"}
     assert len(by_line) == 2
     assert '"kind": "received"' in by_line[0] + by_line[1]
+
+
+def test_a_trace_that_is_terminated_leaves_nothing_in_the_node(cli, up, project):
+    up(CHILDREN)
+    command = [sys.executable, "-m", "roger_actors", "process", "trace", "clock", "--json"]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE) as tracer:
+        assert tracer.stdout.readline()
+        begun = cli("top", "--json", "--interval", "0.1").json
+
+        tracer.terminate()
+
+        assert tracer.wait(20) == 143
+    ended = cli("top", "--json", "--interval", "0.1").json
+    assert len(_collectors(begun)) == 1
+    assert _collectors(ended) == []
+
+
+def _collectors(view):
+    return [one["name"] for one in view["processes"] if one["class"] == "TraceCollector"]
 
 
 def test_nobody_is_an_error(cli, up):

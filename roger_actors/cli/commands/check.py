@@ -10,6 +10,7 @@ from roger_actors import Application
 from roger_actors.cli.options import file_argument, json_option
 from roger_actors.cli.output import clean, print_facts, print_json
 from roger_actors.roger import Checked, Config, Problem, check
+from roger_actors.settings import place
 
 
 @click.command()
@@ -31,8 +32,7 @@ def command(file: Path, no_import: bool, strict: bool, as_json: bool) -> int:
         print_json({"file": str(file), "ok": not wrong, "problems": problems})
         return 2 if wrong else 0
     for problem in checked.problems:
-        place = f"{file}:{problem.line}" if problem.line else str(file)
-        print(clean(f"{place}: {problem}"))
+        print(clean(f"{place(str(file), problem.error.key, problem.line)}{problem}"))
     if not wrong:
         _print_summary(file, checked)
     return 2 if wrong else 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.text import Text
@@ -17,7 +18,8 @@ def command() -> None:
     """Look at one running process of a node.
 
     PROCESS is a pid as `top` and `tree --live` show it (`<shop.3.17>`, or 3.17), or a registered name;
-    NAME@HOST, with the number or role of a host, where several have that name.
+    NAME@HOST, with the number or role of a host, where several have that name. The node is that of the
+    file, or of --node.
     """
 
 
@@ -77,6 +79,7 @@ def trace(process: str, count: int | None, length: int, node: str, as_json: bool
     from roger_actors.bootstrap import look_into
 
     begun: float | None = None
+    signal.signal(signal.SIGTERM, _terminated)
     with look_into(node) as outside:
         events = outside.trace(process, length)
         try:
@@ -90,6 +93,11 @@ def trace(process: str, count: int | None, length: int, node: str, as_json: bool
             pass  # the way to end it
         finally:
             events.close()
+
+
+def _terminated(number: int, _: object) -> NoReturn:
+    """End in order: the trace is to end with the command."""
+    raise SystemExit(128 + number)
 
 
 def _first(events: Iterator[dict[str, Any]], count: int | None) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ from roger_actors.cli.options import file_argument
 from roger_actors.cli.output import clean
 from roger_actors.errors import ConfigError, InvalidConfig, RogerActorsError
 from roger_actors.roger import Config, load
+from roger_actors.settings import placed
 
 SAME_SIGNAL: Final = 0.5
 """Seconds within which a second signal is taken for the first one, sent twice."""
@@ -95,7 +96,7 @@ def _reload(node: Node, file: Path) -> None:
         config = load(file)
         node.reload(config)
     except InvalidConfig as error:
-        for problem in error.problems:
+        for problem in placed(error):
             _say(f"error: {problem}")
         _say(f"{file} was not taken over; the partitions are as they were")
     except (ConfigError, RogerActorsError) as error:

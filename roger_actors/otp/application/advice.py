@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from roger_actors.errors import ConfigError
 from roger_actors.otp.application.importing import nested_paths
 from roger_actors.otp.application.short_names import flags_of_child, nested_specs
 from roger_actors.otp.child_spec import ChildSpec
 
+LONG: Final = 3600.0
+"""Seconds to stop that are more likely milliseconds."""
+
 
 def advice(specs: Sequence[ChildSpec], paths: Sequence[str]) -> Iterator[ConfigError]:
-    """Give the children whose restart type and what they supervise contradict one another.
+    """Give the children that have an hour to stop, or whose restart type contradicts what they supervise.
 
     Args:
         specs: From a file.
@@ -24,6 +28,9 @@ def advice(specs: Sequence[ChildSpec], paths: Sequence[str]) -> Iterator[ConfigE
         expected = _regretted(spec)
         if expected is not None:
             yield ConfigError(key=f"{path}.restart", value=spec.restart, expected=expected)
+        if isinstance(spec.shutdown, int | float) and spec.shutdown > LONG:
+            expected = f"at most {LONG:g} seconds; Erlang's milliseconds are seconds here"
+            yield ConfigError(key=f"{path}.shutdown", value=spec.shutdown, expected=expected)
         yield from advice(nested_specs(spec), nested_paths(spec, path))
 
 

@@ -43,7 +43,7 @@ from roger_actors.otp.reason import SHUTDOWN, Fault, Reason, is_clean
 from roger_actors.otp.runtime import CURRENT, Runtime
 from roger_actors.otp.supervision.restart import SIMPLE, SupervisorFlags
 from roger_actors.otp.supervisor import Supervisor
-from roger_actors.settings import Section, Spot, read_tables
+from roger_actors.settings import Phrase, Section, Spot, read_tables
 
 ApplicationType = Literal["permanent", "transient", "temporary"]
 
@@ -114,6 +114,13 @@ class Application:
         Raises:
             InvalidConfig: Something is wrong; lists all of it.
         """
+        if "node" in tables:
+            shown, expected = (
+                Phrase("a node's file"),
+                f"one without; use roger_actors.load({source!r}).application",
+            )
+            problem = ConfigError(key="node", value=shown, expected=expected)
+            raise InvalidConfig(source=source, problems=(problem,))
         application, problems = cls.as_far_as_good(tables, environ=environ)
         if problems:
             raise InvalidConfig(source=source, problems=tuple(problems))

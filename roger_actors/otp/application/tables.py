@@ -49,6 +49,9 @@ _DEFAULTS: Final = {
 _HINTS: Final = get_type_hints(ChildSpec)
 _OPTIONS: Final = ("strategy", "max_restarts", "max_seconds", "auto_shutdown")
 
+_ERLANGS: Final = {"intensity": "max_restarts", "period": "max_seconds"}
+"""Erlang's names of options that have Elixir's names here."""
+
 _START_WORDS: Final = f"'module:name', or one of {', '.join(BEHAVIOURS)}"
 OWN_KEYS: Final[Mapping[str, Mapping[str, Any]]] = {
     "id": {"type": ["string", "number", "boolean"]},
@@ -135,7 +138,7 @@ def read_options(
     expected = f"{words} or {strategies[-1]!r}" if words else repr(strategies[-1])
     fields = {**FAULTY_FLAGS, "invalid_strategy": ("strategy", expected)}
     _note_all(section, named(flags_faults(flags, strategies), fields))
-    section.finish()
+    section.finish(_ERLANGS)
     return flags
 
 
@@ -193,7 +196,7 @@ def _read_child(spot: Spot) -> Any:
     known = behaviour_of(target) if isinstance(target, str) else None
     name = _name(section)
     start = _own_start(section, target, name) if known is None else _behaviour_start(section, known[1], name)
-    section.finish()
+    section.finish(_ERLANGS)
     fields["start"] = None if target is None else start
     return ChildSpec(**fields)
 

@@ -83,7 +83,7 @@ def check(path: str | os.PathLike[str], *, imports: bool = True) -> Checked:
 def _read(file: Path, tables: dict[str, Any]) -> tuple[Config | Application, list[ConfigError]]:
     if {"application", "children"} & tables.keys() and tables.keys() <= _TABLES_OF_APPLICATIONS:
         return Application.as_far_as_good(tables, environ=os.environ)
-    return Config.as_far_as_good(tables, directory=file.absolute().parent, environ=os.environ)
+    return Config.as_far_as_good(tables, directory=file.parent.resolve(), environ=os.environ)
 
 
 def _trial(subject: Config | Application) -> list[ConfigError]:

@@ -36,7 +36,7 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None)
     return Config.from_mapping(
         read_tables(file),
         source=str(path),
-        directory=file.absolute().parent,
+        directory=file.parent.resolve(),
         environ=os.environ if environ is None else environ,
     )
 

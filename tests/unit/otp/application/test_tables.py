@@ -377,3 +377,24 @@ def test_two_children_of_one_host_may_not_have_one_name():
     ]
     assert Application.from_mapping({"children": [names, {**MAILER, "name": "names", "host": "own"}]})
     assert "not that of the host's agent" in problems_of(with_child(name="host_agent"))[0]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("intensity", "max_restarts"), ("period", "max_seconds")])
+def test_erlangs_name_of_an_option_is_answered_with_elixirs(theirs, ours):
+    (of_top,) = problems_of({"supervision": {"children": {theirs: 1}}})
+    (of_child,) = problems_of({"children": [{"id": "a", "start": "DynamicSupervisor", theirs: 1}]})
+
+    assert of_top == (
+        f"supervision.children.{theirs}: got an unknown key, expected a known one; did you mean '{ours}'?"
+    )
+    assert of_child.endswith(f"did you mean '{ours}'?")
+
+
+def test_a_nodes_file_is_told_how_to_be_loaded():
+    with pytest.raises(InvalidConfig) as refused:
+        Application.from_mapping({"node": {"name": "shop"}, "children": [MAILER]}, source="shop.toml")
+
+    assert str(refused.value) == (
+        "shop.toml: node: got a node's file, expected one without; "
+        "use roger_actors.load('shop.toml').application"
+    )
