@@ -25,7 +25,7 @@ import msgspec
 
 from roger_actors.broker import open_broker
 from roger_actors.clock import SystemClock
-from roger_actors.errors import NoProcess, ProcessError, RogerActorsError, TransportDown
+from roger_actors.errors import NodeStartFailed, NoProcess, ProcessError, RogerActorsError, TransportDown
 from roger_actors.otp import (
     Application,
     ChildSpec,
@@ -217,7 +217,7 @@ class Node(Client):
 
         Raises:
             InvalidConfig: The configuration is wrong; lists everything.
-            TransportDown: The node did not come up; says why.
+            NodeStartFailed: The node did not come up; says why.
         """
         from roger_actors.transport.thespian import start_node
 
@@ -226,6 +226,9 @@ class Node(Client):
         node = cls(checked, handle)
         try:
             node._wait_until_up(timeout)
+        except TransportDown as error:
+            node.stop(0.0)
+            raise NodeStartFailed(node=checked.name, detail=error.detail) from error
         except BaseException:
             node.stop(0.0)
             raise
@@ -343,6 +346,11 @@ class Node(Client):
     def is_alive(self) -> bool:
         """Whether its processes run."""
         return self._handle.is_alive
+
+    @property
+    def why_ended(self) -> str:
+        """Why it has ended by itself, in the words of its root host; empty if it did not, or nobody knows."""
+        return "" if self.is_alive or self._ended.is_set() else self._handle.why_ended
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the node has ended, by itself or by `stop` from another thread.

@@ -30,6 +30,7 @@ RogerActorsError
 │   └── ApplicationNotStarted
 ├── TransportError
 │   ├── TransportDown                      the node is not there, or has ended
+│   │   └── NodeStartFailed                it has never been up
 │   └── Undeliverable                      the message cannot be sent as it is
 ├── BrokerError
 │   ├── ConnectionFailed                   never opened
@@ -271,6 +272,12 @@ class TransportDown(TransportError):
     """The node is not there, or has ended. Data: `node`, `detail`."""
 
     template = "node {node!r} is down: {detail}"
+
+
+class NodeStartFailed(TransportDown):
+    """A node did not come up: its roles, or a child of its tree, did not start. Data: `node`, `detail`."""
+
+    template = "node {node} did not start: {detail}"
 
 
 class Undeliverable(TransportError):

@@ -238,6 +238,8 @@ def crash_of(error: BaseException) -> Crash:
         message = str(error)[:2000]
     except Exception:  # noqa: BLE001 - the user's own __str__ may do anything
         message = "<no message: __str__ failed>"
+    if isinstance(error, errors.ConfigError):  # says which setting is wrong; the way to it tells no more
+        return Crash(name, message)
     try:
         text = "".join(traceback.format_exception(kind, error, _trace(error), limit=-30))[:16000]
     except Exception:  # noqa: BLE001 - likewise

@@ -150,8 +150,13 @@ class Endpoint(Protocol):
         """
         ...
 
-    def stop(self, status: int = 0) -> None:
-        """End this host after what was queued has been sent."""
+    def stop(self, status: int = 0, why: str = "") -> None:
+        """End this host after what was queued has been sent.
+
+        Args:
+            status: Of the OS process.
+            why: In the root host: what is told to whoever started the node.
+        """
         ...
 
 

@@ -174,7 +174,7 @@ class MemoryEndpoint:
         """Say nothing: hosts that share a thread stand still together."""
         self.loop.call_soon(then, "")
 
-    def stop(self, status: int = 0) -> None:
+    def stop(self, status: int = 0, why: str = "") -> None:
         """End this host after what was queued has been sent."""
         self.loop.call_soon(self._hub.end_host, self.host, HostExit(status=status))
 

@@ -215,3 +215,63 @@ def test_as_process_1_it_drains_and_hands_on_the_status(start, project):
 
     running.wait_for("node worker-1 has ended")
     assert running.wait_for_end() == 0
+
+
+CHILDREN = """
+[[children]]
+id = "good"
+start = "shop.servers:Good"
+
+[[children]]
+id = "bad"
+start = "shop.servers:Bad"
+"""
+
+SERVERS = """
+from roger_actors import GenServer, Ok
+
+
+class Good(GenServer):
+    def init(self):
+        return Ok(None)
+
+
+class Bad(GenServer):
+    def init(self):
+        raise RuntimeError("no db")
+"""
+
+
+@pytest.mark.parametrize(
+    ("servers", "why"),
+    [
+        (SERVERS, "child 'bad' did not start: RuntimeError: no db"),
+        (
+            "import shop.nothing",
+            "children[0].start: got 'shop.servers:Good', expected something that can be imported (",
+        ),
+        (f"{SERVERS}\n1 / 0", "shop/servers.py:14)"),
+    ],
+)
+def test_a_node_that_cannot_start_says_which_child_and_why(project, start, servers, why):
+    (project / "shop" / "servers.py").write_text(servers)
+    file = project / "roger.toml"
+    file.write_text(file.read_text() + CHILDREN)
+
+    running = start()
+
+    assert why in running.wait_for("error: node worker-1 did not start: ")
+    assert running.wait_for_end() == 1
+    assert "ConfigError" not in "".join(line for line in running.seen if line.startswith(" "))
+
+
+def child_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def test_a_node_whose_root_is_killed_says_so(node):
+    admin = child_of(node.process.pid)
+    os.kill(child_of(admin), signal.SIGKILL)
+
+    node.wait_for("error: node worker-1 has ended by itself: the root host ended: ")
+    assert node.wait_for_end() == 1

@@ -65,7 +65,7 @@ def _run(file: Path, config: Config) -> int:
                 case signal.SIGHUP:
                     _reload(node, file)
                 case Ended() as ended:
-                    return _ended_by_itself(config, ended)
+                    return _ended_by_itself(node, ended)
                 case _:
                     return _stop(node, config, events)
 
@@ -105,9 +105,9 @@ def _reload(node: Node, file: Path) -> None:
         _say(f"{file} was read again; partitions: {', '.join(config.partitions) or 'none'}")
 
 
-def _ended_by_itself(config: Config, ended: Ended) -> int:
-    detail = f": {ended.error}" if ended.error is not None else ""
-    _say(f"error: node {config.name} has ended by itself{detail}")
+def _ended_by_itself(node: Node, ended: Ended) -> int:
+    why = str(ended.error or node.why_ended)
+    _say(f"error: node {node.config.name} has ended by itself{f': {why}' if why else ''}")
     return 1
 
 

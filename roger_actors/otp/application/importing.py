@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from roger_actors.errors import ConfigError
 from roger_actors.otp.application.short_names import behaviour_of, behaviour_of_child, nested_specs
 from roger_actors.otp.child_spec import ChildSpec, Start, faults_of
 from roger_actors.otp.gen_server import GenServer
-from roger_actors.otp.hosts import AGENT, TOP
+from roger_actors.otp.hosts import AGENT, TOP, is_users
 from roger_actors.otp.supervision.restart import SIMPLE
 from roger_actors.settings import Phrase
 
@@ -90,10 +91,17 @@ def imported(target: Any, key: str) -> Any:
             found = getattr(found, part)
     # The user's modules run here and may raise anything; SystemExit is a script without its guard.
     except (Exception, SystemExit) as error:
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        cause = " ".join(f"{type(error).__name__}: {error}{_raised_at(error)}".split())
         expected = f"something that can be imported ({cause})"
         raise ConfigError(key=key, value=target, expected=expected) from error
     return found
+
+
+def _raised_at(error: BaseException) -> str:
+    """Return the line of the user's module that raised; empty where none has run so far."""
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if is_users(frame.filename) and "importlib" not in frame.filename]
+    return f", at {users[-1].filename}:{users[-1].lineno}" if users else ""
 
 
 # -- trying ---------------------------------------------------------------------------------------

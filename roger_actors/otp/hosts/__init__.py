@@ -12,7 +12,7 @@ from roger_actors.otp.hosts.host import open_host
 from roger_actors.otp.hosts.host_agent import AGENT, APP_HOSTS, trace
 from roger_actors.otp.hosts.host_child import host_child, host_of_role, start_host
 from roger_actors.otp.hosts.outside import Outside, serve_outside
-from roger_actors.otp.hosts.process_info import TOP
+from roger_actors.otp.hosts.process_info import TOP, is_users
 
 __all__ = [
     "AGENT",
@@ -22,6 +22,7 @@ __all__ = [
     "bare_host",
     "host_child",
     "host_of_role",
+    "is_users",
     "open_host",
     "placement",
     "serve_outside",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roger_actors.otp.pid import Pid
-from roger_actors.otp.reason import NORMAL, Reason, is_clean
+from roger_actors.otp.reason import NORMAL, SHUTDOWN, Reason, is_clean, said
 from roger_actors.otp.runtime.calls import Calls
 from roger_actors.otp.runtime.remote import Remote
 from roger_actors.otp.runtime.timers import Timer
@@ -41,7 +41,8 @@ class Runtime(Calls):
         """End this host: its root host is told why, and every process is gone with it."""
         self.remote.farewell(reason)
         self.remote.flush()
-        self.endpoint.stop(0 if is_clean(reason) else 1)
+        why = "" if reason is NORMAL or reason is SHUTDOWN else said(reason)
+        self.endpoint.stop(0 if is_clean(reason) else 1, why)
 
     def halt(self) -> None:
         """Stop everything where it stands, telling nobody: the host was killed (in-memory hosts only)."""

@@ -229,8 +229,8 @@ class HostEndpoint:
             node=self.node, detail=f"host {self.host} is not the root host and cannot examine hosts"
         )
 
-    def stop(self, status: int = 0) -> None:
-        """End this host after what was queued has been sent."""
+    def stop(self, status: int = 0, why: str = "") -> None:
+        """End this host after what was queued has been sent; see `Endpoint.stop`."""
         self.status = status
         self._transport.abort_run(drain=True)
 
@@ -289,10 +289,12 @@ class HostEndpoint:
         self._hub.recognise()
 
     def _host_down(self, host: int, how: HostExit) -> None:
-        entry = self._table.pop(host, None)
+        entry = self._table.get(host)
         if entry is None:
             return
+        # While it is still known: its first connection may not have been greeted yet.
         self._hub.drain(f"{self._directory}/{socket_name(host)}", entry.pid)
+        del self._table[host]
         self._links.pop(host, None)
         # Behind the frames that were just read.
         self._hub.post(lambda: self.on_host_down(HostId(host), how))

@@ -92,6 +92,7 @@ class AdminResident:
 
     def __init__(self, order: NodeOrder, directory: RunDirectory) -> None:
         self.status = 0
+        self._why = ""
         self._order = order
         self._directory = directory
         self._root: int | None = None
@@ -152,15 +153,13 @@ class AdminResident:
     def _finish(self, how: HostExit) -> None:
         self._root = None
         self.status = how.status if how.status is not None else 128 + (how.signal or 0)
-        self._report(error=f"the root host ended: {how}")
+        self._report(error=self._why or f"the root host ended: {how}", ended=True)
         self._transport.abort_run()
 
     def _report(self, **about: Any) -> None:
-        if self._order.status >= 0:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._order.status, json.dumps(about).encode() + b"\n")
-            os.close(self._order.status)
-            self._order = attrs.evolve(self._order, status=-1)
+        """Tell the starter, if it is there to hear it: `ready` or `error`, later `ended`."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._order.status, json.dumps(about).encode() + b"\n")
 
     # --- what the hub sees ----------------------------------------------------------------------
 
@@ -181,6 +180,8 @@ class AdminResident:
         elif link.trusted and word == "ready":
             self._report(ready=True)
             self._heartbeat.watch(ROOT, self._order.heartbeat)
+        elif link.trusted and word == "ended":
+            (self._why,) = rest
         elif link.trusted and word == "failed":
             self._report(error=rest[0])
 

@@ -17,9 +17,11 @@ import struct
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from roger_actors.errors import CallTimeout, TransportDown
+from roger_actors.errors import CallTimeout, NodeStartFailed, TransportDown
 from roger_actors.transport.base import ROOT
 from roger_actors.transport.thespian import run_directory
 from roger_actors.transport.thespian.birth import ADMIN
@@ -39,6 +41,9 @@ EXIT_LIMIT = 5.0
 
 FORCE = 1.0
 """Seconds that each stronger way of ending a node is given."""
+
+LAST_WORDS = 0.5
+"""Seconds within which the admin of a node that does not answer says why the node has ended."""
 
 _number = struct.Struct("<I")
 
@@ -66,7 +71,8 @@ def start_node(
         limit: Seconds to wait.
 
     Raises:
-        TransportDown: The node did not come up; says why.
+        NodeStartFailed: The node did not come up; says why.
+        TransportDown: There is no place for its run directory.
     """
     parent = run_directory.parent_directory(runtime_dir, room=len(run_directory.slug(name)) + 9)
     run = run_directory.create(name, parent)
@@ -82,41 +88,80 @@ def start_node(
         lock=run.lock,
         heartbeat=heartbeat,
     )
-    with open(reports, "rb") as stream:
-        try:
-            process = execute(order, f"node={name}", status, run.lock)
-        finally:
-            os.close(status)
-            os.close(run.lock)
-        try:
-            error = _wait_ready(stream.fileno(), limit)
-        except BaseException:
-            process.kill()  # whoever was interrupted here has no handle to stop the node with
-            process.wait()
-            raise
+    words = _Reports(reports)
+    try:
+        process, first = _execute(order, words, limit)
+    except BaseException:
+        words.close()
+        raise
     about = {"admin": process.pid, **run_directory.about(run.path)}
-    node = UnixNode(name, run.path, about, process)
+    node = UnixNode(name, run.path, about, process, words)
+    error = _failure(first, limit)
     if error is not None:
         node.stop(0)
-        raise TransportDown(node=name, detail=error)
+        raise NodeStartFailed(node=name, detail=error)
     return node
 
 
-def _wait_ready(fd: int, limit: float) -> str | None:
-    said = b""
-    deadline = time.monotonic() + limit
-    while not said.endswith(b"\n"):
-        ready, _, _ = select.select([fd], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            return f"it was not ready after {limit} s"
-        data = os.read(fd, 65536)
-        if not data:
-            break
-        said += data
-    if not said:
+def _execute(
+    order: NodeOrder, words: _Reports, limit: float
+) -> tuple[subprocess.Popen[bytes], Mapping[str, Any] | None]:
+    """Start an admin and return it with its first report; see `_Reports.next`."""
+    try:
+        process = execute(order, f"node={order.node}", order.status, order.lock)
+    finally:
+        os.close(order.status)
+        os.close(order.lock)
+    try:
+        return process, words.next(limit)
+    except BaseException:
+        process.kill()  # whoever was interrupted here has no handle to stop the node with
+        process.wait()
+        raise
+
+
+def _failure(report: Mapping[str, Any] | None, limit: float) -> str | None:
+    """Return why a node did not come up, by what its admin reported first; None if it did."""
+    if report is None:
+        return f"it was not ready after {limit} s"
+    if not report:
         return "it ended before it was ready; its standard error says why"
-    about = json.loads(said)
-    return None if about.get("ready") else str(about.get("error"))
+    return None if report.get("ready") else str(report.get("error"))
+
+
+class _Reports:
+    """What a node's admin tells the process that started the node, a line each.
+
+    Args:
+        fd: The reading end of the admin's pipe.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._said = b""
+
+    def next(self, seconds: float) -> Mapping[str, Any] | None:
+        """Wait for the next report: empty when there will be none, None when the time is over."""
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self._said:
+            if self._fd < 0:
+                return {}
+            ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                return None
+            data = os.read(self._fd, 65536)
+            if not data:
+                self.close()
+            self._said += data
+        line, _, self._said = self._said.partition(b"\n")
+        report: Mapping[str, Any] = json.loads(line)
+        return report
+
+    def close(self) -> None:
+        """Hear no more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def attach(name: str, *, runtime_dir: str | None = None) -> UnixNode:
@@ -130,7 +175,7 @@ def attach(name: str, *, runtime_dir: str | None = None) -> UnixNode:
         TransportDown: No such node is running.
     """
     path, about = run_directory.find(name, runtime_dir)
-    return UnixNode(str(about.get("node", name)), path, about, None)
+    return UnixNode(str(about.get("node", name)), path, about)
 
 
 class UnixNode:
@@ -141,14 +186,22 @@ class UnixNode:
         directory: Its run directory.
         about: The process ids of its admin and root.
         process: The admin, when this process started it.
+        reports: What that admin tells.
     """
 
     def __init__(
-        self, name: str, directory: Path, about: dict[str, int], process: subprocess.Popen[bytes] | None
+        self,
+        name: str,
+        directory: Path,
+        about: dict[str, int],
+        process: subprocess.Popen[bytes] | None = None,
+        reports: _Reports | None = None,
     ) -> None:
         self.name = name
         self.directory = directory
         self._process = process
+        self._reports = reports
+        self._why_ended = ""
         self._admin, self._root = _Watched(about.get("admin")), _Watched(about.get("root"))
         self._made_in = self._pool_of = os.getpid()
         self._idle: list[_Connection] = []
@@ -167,7 +220,7 @@ class UnixNode:
             raise CallTimeout(process=f"root host of node {self.name!r}", seconds=timeout) from None
         except OSError as error:
             connection.close()
-            raise TransportDown(node=self.name, detail=f"its root host is gone ({error})") from error
+            raise self._down(f"its root host is gone ({error})") from error
         with self._lock:
             self._idle.append(connection)
         return answer
@@ -185,7 +238,19 @@ class UnixNode:
         try:
             return _Connection(self.directory / socket_name(ROOT))
         except OSError as error:
-            raise TransportDown(node=self.name, detail=f"its root host does not answer ({error})") from error
+            raise self._down(f"its root host does not answer ({error})") from error
+
+    def _down(self, seen: str) -> TransportDown:
+        return TransportDown(node=self.name, detail=self.why_ended or seen)
+
+    @property
+    def why_ended(self) -> str:
+        """Why the node has ended, as its admin told the process that started it; empty for all others."""
+        with self._lock:
+            if self._reports is not None and self._made_in == os.getpid():
+                said = self._reports.next(LAST_WORDS)
+                self._why_ended = str(said["error"]) if said else self._why_ended
+            return self._why_ended
 
     @property
     def is_alive(self) -> bool:
@@ -231,6 +296,8 @@ class UnixNode:
         self._admin.close()
         self._root.close()
         with self._lock:
+            if self._reports is not None:
+                self._reports.close()
             for connection in self._idle:
                 connection.close()
             self._idle.clear()

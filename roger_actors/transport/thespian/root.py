@@ -252,14 +252,17 @@ class RootEndpoint(HostEndpoint):
 
     # --- the end --------------------------------------------------------------------------------
 
-    def stop(self, status: int = 0) -> None:
+    def stop(self, status: int = 0, why: str = "") -> None:
         """End every host, then this process, and with it the node.
 
         Args:
             status: The exit status of the node's processes that end by themselves.
+            why: What the admin is told, and with it whoever started the node.
         """
         if self._stopping:
             return
+        if why:
+            self._tell_admin("ended", why)
         self.status, self._stopping = status, True
         if not self._table:
             super().stop(status)

@@ -227,6 +227,11 @@ class Root(Puppet):
         self.send(host, frames)
         return host
 
+    def start_and_sleep_till_its_end(self, role: str, args: str) -> int:
+        host = self.endpoint.start_host(role, args.encode())
+        os.waitid(os.P_PID, self.endpoint.os_pid(host) or 0, os.WEXITED | os.WNOWAIT)
+        return host
+
     def kill(self, *hosts: int) -> None:
         for host in hosts:
             self.endpoint.kill_host(HostId(host))
@@ -249,7 +254,9 @@ def root_main(endpoint: Endpoint, args: bytes) -> None:
 
 
 def puppet_main(endpoint: Endpoint, args: bytes) -> None:
-    Puppet(endpoint)
+    puppet = Puppet(endpoint)
+    if args == b"farewell":
+        endpoint.loop.call_soon(puppet.send_and_stop, ROOT, 1, 7)
 
 
 def failing_main(endpoint: Endpoint, args: bytes) -> None:

@@ -42,6 +42,12 @@ def test_a_death_is_told_with_what_the_system_says(
     assert puppets.seen(0, 1) == [["down", first, number, status]]
 
 
+def test_the_last_word_of_a_host_is_heard_though_its_connection_was_never_greeted(puppets: Puppets) -> None:
+    host = puppets.tell(0, "start_and_sleep_till_its_end", "puppet", "farewell")
+
+    assert puppets.seen(0, 2) == [["frame", host, 0, 9], ["down", host, None, 7]]
+
+
 @pytest.mark.parametrize("role", ["puppet", "grouped"])
 def test_a_host_that_kills_its_own_process_group_takes_nobody_else_with_it(
     puppets: Puppets, role: str
