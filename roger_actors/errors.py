@@ -5,6 +5,7 @@ RogerActorsError
 ├── ConfigError (also ValueError)          key path, value, what was expected
 │   └── InvalidConfig                      a whole configuration; carries every problem
 ├── ProcessError
+│   ├── SeveralProcesses                   the name is one on several hosts
 │   ├── NoProcess                          nobody under that pid or name
 │   │   └── UnknownRegistry                no registry under that name
 │   ├── NotRegistered                      the process does not have that key
@@ -117,6 +118,12 @@ class InvalidConfig(ConfigError):
 
 class ProcessError(RogerActorsError):
     """Base of what can go wrong between a process and its caller."""
+
+
+class SeveralProcesses(ProcessError):
+    """Several hosts have a process of that name. Data: `name`, `found` (the processes as text)."""
+
+    template = "{name} is {found}; say which, by its pid or as {name}@HOST"
 
 
 class NoProcess(ProcessError):

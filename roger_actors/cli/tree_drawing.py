@@ -59,8 +59,8 @@ def running(name: str, tree: Mapping[str, Any]) -> Branch:
         name: The node's.
         tree: From `Outside.tree`.
     """
-    hosts = tree.get("hosts", {})
     top = tree["tree"] or {"children": []}
+    hosts = _with_residents(tree.get("hosts", {}), top)
     children = [_running_branch(child, hosts) for child in top["children"]]
     root = Branch(
         id="root",
@@ -72,13 +72,32 @@ def running(name: str, tree: Mapping[str, Any]) -> Branch:
     return Branch(id=name, kind="node", children=(root,))
 
 
+def _with_residents(hosts: Mapping[Any, Any], top: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return the hosts, those that were made for one child with that child's id."""
+    residents = dict(_placed(top))
+    return {number: {**info, "resident": residents.get(number)} for number, info in hosts.items()}
+
+
+def _placed(part: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Give the children that are on another host than their supervisor: host and id."""
+    for child in part["children"]:
+        if child.get("host") not in (None, part.get("host")) and not _is_host(child):
+            yield child["host"], str(child["id"])
+        yield from _placed(child)
+
+
+def _is_host(part: Mapping[str, Any]) -> bool:
+    return part["state"] in ("host", "unresponsive") or part.get("role") is not None
+
+
 def _running_branch(part: Mapping[str, Any], hosts: Mapping[Any, Any]) -> Branch:
-    is_host = part["state"] in ("host", "unresponsive") or part.get("role") is not None
+    is_host = _is_host(part)
     host = hosts.get(part.get("host"), {}) if is_host else {}
     children = tuple(_running_branch(child, hosts) for child in part["children"])
     hidden = int(part.get("count", 0)) - len(children)
+    called = part.get("name") if not is_host else host.get("resident") if part.get("role") == "own" else None
     return Branch(
-        id=str(part["id"]),
+        id=str(part["id"]) if called in (None, part["id"]) else f"{part['id']} ({called})",
         kind="host" if is_host else "supervisor" if part["type"] == "supervisor" else "worker",
         notes=(
             *(_host_notes(host) if is_host else ()),

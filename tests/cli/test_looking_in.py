@@ -159,9 +159,14 @@ def _collectors(view):
     return [one["name"] for one in view["processes"] if one["class"] == "TraceCollector"]
 
 
-def test_nobody_is_an_error(cli, up):
+def test_nobody_and_several_are_errors(cli, up):
     up(CHILDREN)
 
+    several = cli("process", "status", "top")
+
+    assert several.status == 1
+    assert re.match(r"error: top is <.*\.0\.\d+>, <.*>; say which, by its pid or as top@HOST\n", several.err)
+    assert "phase    running" in cli("process", "status", "top@app").out
     done = cli("process", "status", "nobody")
 
     assert (done.status, done.out, done.err) == (1, "", "error: no process nobody\n")

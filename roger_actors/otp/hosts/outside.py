@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
 from roger_actors import errors
-from roger_actors.errors import NoProcess, ProcessError, RogerActorsError, Undeliverable
+from roger_actors.errors import NoProcess, ProcessError, RogerActorsError, SeveralProcesses, Undeliverable
 from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.hosts import node_view
 from roger_actors.otp.hosts.host_agent import AGENT
@@ -108,6 +108,7 @@ class Outside:
 
         Raises:
             NoProcess, CallTimeout: It is not there, or is busy.
+            SeveralProcesses: Several hosts have one of that name.
         """
         found: dict[str, Any] = self._request(("system", process, "status", timeout), timeout * 2)
         return found
@@ -262,6 +263,7 @@ async def find(process: str, timeout: float) -> Pid:
 
     Raises:
         NoProcess: No host that answers knows it.
+        SeveralProcesses: The name alone does not say which is meant.
     """
     runtime = current().runtime
     pid = _PID.fullmatch(process)
@@ -271,10 +273,13 @@ async def find(process: str, timeout: float) -> Pid:
     if not at:
         name, where = process, ""
     asked = [_host_of(where, name)] if at else [runtime.host, *runtime.remote.hosts]
-    for found in await asyncio.gather(*(_whereis(host, name, timeout) for host in asked)):
-        if found is not None:
-            return found
-    raise NoProcess(process=process)
+    told = await asyncio.gather(*(_whereis(host, name, timeout) for host in asked))
+    found = [pid for pid in told if pid is not None]
+    if not found:
+        raise NoProcess(process=process)
+    if len(found) > 1:
+        raise SeveralProcesses(name=name, found=", ".join(map(str, found)))
+    return found[0]
 
 
 async def _whereis(host: HostId, name: str, timeout: float) -> Pid | None:

@@ -68,7 +68,7 @@ def planned(config: Config) -> Branch:
         id="root",
         kind="host",
         notes=(_limits(flags["hosts"]),),
-        children=(_kernel_host(config), *([own, app] if config.has_application else []), workers, starter),
+        children=(_kernel_host(config), workers, starter, *([own, app] if config.has_application else [])),
     )
     return Branch(id=config.name, kind="node", notes=(config.redacted_broker,), children=(root,))
 

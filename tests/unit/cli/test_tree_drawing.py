@@ -6,8 +6,8 @@ from roger_actors.cli.tree_drawing import draw, running
 from roger_actors.roger import Branch, Config, planned
 
 
-def part(name: str, **more) -> dict:
-    plain = {"id": name, "pid": "<n.1.5>", "host": 1, "type": "worker", "state": "waiting", "restarts": 0}
+def part(id_: str, **more) -> dict:
+    plain = {"id": id_, "pid": "<n.1.5>", "host": 1, "type": "worker", "state": "waiting", "restarts": 0}
     return {**plain, "children": [], **more}
 
 
@@ -54,6 +54,26 @@ def test_a_running_tree_shows_pids_os_processes_restarts_and_what_is_wrong(capsy
     ]
 
 
+def test_an_own_host_is_shown_with_its_child_and_a_child_with_the_name_that_its_id_does_not_tell(capsys):
+    own = part("own", pid="<n.2.0>", host=2, state="host", role="own", type="supervisor")
+    rooms = [part("Room", name="erlang", host=3), part("Room", name=None, host=3)]
+    lobby = part("lobby", pid="<n.2.5>", host=2, name="lobby")
+    app = part("app", pid="<n.3.0>", host=3, state="host", role="app", children=[*rooms, lobby])
+    hosts = {2: {"os_pid": 102}, 3: {"os_pid": 103}}
+
+    draw(running("worker-1", {"hosts": hosts, "tree": part("top", host=0, children=[own, app])}))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "worker-1",
+        "└── root",
+        "    ├── own (lobby) <n.2.0> OS process 102",
+        "    └── app <n.3.0> OS process 103",
+        "        ├── Room (erlang) <n.1.5>",
+        "        ├── Room <n.1.5>",
+        "        └── lobby <n.2.5>",
+    ]
+
+
 def test_a_node_without_a_tree_is_drawn_all_the_same(capsys):
     draw(running("worker-1", {"tree": None}))
 
@@ -89,7 +109,7 @@ def test_the_plan_follows_the_configuration():
     hosts = {host.id: host for host in root.children}
 
     assert planned(config).notes == ("amqp://u:***@h/",)
-    assert list(hosts) == ["kernel", "app_hosts", "app", "worker_hosts", "worker_hosts_starter"]
+    assert list(hosts) == ["kernel", "worker_hosts", "worker_hosts_starter", "app_hosts", "app"]
     assert [child.notes for child in hosts["app"].children] == [
         ("m:S", "permanent", "infinity"),
         ("m:E", "transient", "5 s to stop", "significant"),
