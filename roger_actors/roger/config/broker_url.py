@@ -35,7 +35,9 @@ def broker_address(directory: PurePath | None) -> Check[str]:
     """
 
     def check(spot: Spot) -> str:
-        if not isinstance(spot.value, str) or isinstance(spot.value, Phrase):
+        if isinstance(spot.value, Phrase):
+            spot.refuse(f"{EXPECTED}; a node without jobs has one, too, and 'embedded:PATH' needs no server")
+        if not isinstance(spot.value, str):
             spot.refuse(EXPECTED)
         if spot.value.startswith(EMBEDDED):
             return _embedded(spot, spot.value.removeprefix(EMBEDDED), directory)
