@@ -123,11 +123,12 @@ async def test_a_wait_has_a_limit():
     assert await GenServer.get_state(agent, 20.0) == 5
 
 
-def test_functions_travel_between_app_hosts_and_what_cannot_is_refused(node):
-    async def keeps():
-        await Agent.start_link(five, name="five")
-        await process.receive()
+async def keeps():
+    await Agent.start_link(five, name="five")
+    await process.receive()
 
+
+def test_functions_travel_between_app_hosts_and_what_cannot_is_refused(node):
     far = node.start_host()
     node.spawn(keeps, host=far)
 
@@ -146,3 +147,24 @@ def test_functions_travel_between_app_hosts_and_what_cannot_is_refused(node):
             await Agent.get(("five", far), five)
 
     node.run(in_the_root_host)
+
+
+def test_a_result_that_cannot_travel_is_the_askers_trouble_and_not_the_agents(node):
+    far = node.start_host()
+    node.spawn(keeps, host=far)
+
+    async def scenario():
+        for ask in (Agent.get, Agent.get_and_update):
+            with pytest.raises(Undeliverable):
+                await ask(("five", far), unportable)
+        assert await Agent.get(("five", far), five_more) == 5
+
+    node.run(scenario, host=node.start_host())
+
+
+def unportable(state):
+    return lambda: None, state
+
+
+def five_more(state):
+    return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import types
 
@@ -400,3 +401,34 @@ def test_a_host_runs_an_application_as_its_tree_and_knows_its_environment(tmp_pa
             "sessions",
         ]
         assert node.runtime(host).environments["shop"]["currency"] == "EUR"
+
+
+async def test_a_start_that_is_not_waited_for_any_more_goes_on(caplog):
+    async def is_slow():
+        await process.sleep(5)
+        return await Till.start_link("a", name="till")
+
+    application = Application(name="shop", children=[ChildSpec(id="till", start=Start(is_slow))])
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await application.start()
+    await process.sleep(10)
+
+    assert Application.started_applications() == ["shop"]
+    assert caplog.text == ""
+    await Application.stop("shop")
+
+
+async def test_an_application_that_is_killed_while_it_starts_is_a_failed_start():
+    async def is_slow():
+        await process.sleep(5)
+
+    async def kills():
+        await process.sleep(1)
+        process.exit(process.here().applications["shop"], KILL)
+
+    process.spawn(kills)
+    with pytest.raises(StartFailed, match="killed"):
+        await Application(name="shop", children=[ChildSpec(id="till", start=Start(is_slow))]).start()
+
+    assert Application.started_applications() == []

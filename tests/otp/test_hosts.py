@@ -9,6 +9,7 @@ import pytest
 
 from roger_actors.errors import CallTimeout, NoProcess, StartFailed, Undeliverable
 from roger_actors.otp import (
+    AGENT,
     APP_HOSTS,
     KILL,
     SHUTDOWN,
@@ -370,9 +371,8 @@ def test_a_killed_supervisor_of_hosts_ends_them():
     )
     with Tree([inner]) as tree:
         host = tree.hosts()["app"]
-        runtime = tree.node.root.on_request.__closure__
+        root = root_of(tree)
 
-        root = next(cell.cell_contents for cell in runtime if hasattr(cell.cell_contents, "names"))
         root.exit(root.host_pid, root.names["hosts"].pid, KILL)
         tree.loop.settle()
 
@@ -423,6 +423,65 @@ def test_a_placed_child_goes_with_its_supervisor():
         tree.loop.settle()
 
         assert not tree.node.hosts
+
+
+def root_of(tree):
+    cells = tree.node.root.on_request.__closure__
+    return next(cell.cell_contents for cell in cells if hasattr(cell.cell_contents, "names"))
+
+
+@pytest.mark.parametrize("killed", ["while it waits for the host", "before it places the child"])
+def test_a_host_made_for_a_child_ends_with_a_supervisor_that_has_not_placed_it(killed, monkeypatch):
+    async def supervises():
+        host = await GenServer.call((AGENT, 0), ("start_host", process.self()), None)
+        assert host
+        await process.receive()
+
+    with Tree([ChildSpec(id="hosts", start=Start(DynamicSupervisor, name=APP_HOSTS))]) as tree:
+        root = root_of(tree)
+        pid = process.spawn_on(root, supervises)
+        if killed == "before it places the child":
+            tree.loop.settle()
+            assert len(tree.node.hosts) == 2
+            root.exit(root.host_pid, pid, KILL)
+        else:
+            start_host = root.endpoint.start_host
+
+            def starts(*args):
+                root.loop.call_soon(root.exit, root.host_pid, pid, KILL)
+                return start_host(*args)
+
+            monkeypatch.setattr(root.endpoint, "start_host", starts)
+        tree.loop.settle()
+
+        assert not root.find(pid)
+
+        assert list(tree.node.hosts) == [0]
+
+
+def test_a_child_that_was_placed_keeps_its_host_until_it_has_stopped(journal):
+    fields = {"restart": "temporary", "shutdown": 10.0}
+    start = Start(PLACED, "placed", trap=True, stops_in=3.0, name="placed")
+    child = ChildSpec(id="placed", start=start, host="own", **fields)
+    inner = ChildSpec(id="inner", start=Start(Supervisor, [child], strategy="one_for_one", name="inner"))
+    with Tree([ChildSpec(id="hosts", start=Start(DynamicSupervisor, name=APP_HOSTS)), inner]) as tree:
+        host = tree.hosts()["own"]
+        root = root_of(tree)
+
+        root.exit(root.host_pid, root.names["inner"].pid, KILL)
+        tree.loop.advance(1.0)
+        assert host in tree.node.hosts
+        tree.loop.advance(3.0)
+
+        assert host not in tree.node.hosts
+
+
+def test_a_look_that_fails_is_told_and_the_agent_goes_on():
+    with Tree([host_child("app", "app")]) as tree:
+        with pytest.raises(StartFailed, match="busiest"):
+            tree.outside.call("app", AGENT, ("busiest", "many", "mailbox"))
+
+        assert tree.outside.call("app", AGENT, ("whereis", "far"))
 
 
 async def ends_at_once():

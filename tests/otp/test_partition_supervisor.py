@@ -318,3 +318,23 @@ async def test_other_requests_are_those_of_a_supervisor():
         await PartitionSupervisor.which_child("parts", 7)
     await asyncio.sleep(0)
     assert (await GenServer.get_status("parts"))["class"] == "PartitionSupervisor"
+
+
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+async def test_a_group_restart_starts_stopped_partitions_too_and_keys_stay_where_they_are(strategy):
+    """As in Elixir, a partition that was resized away is a stopped child of a static supervisor."""
+    top = await started(strategy=strategy)
+    await PartitionSupervisor.resize("parts", 2)
+
+    process.exit(of(0), KILL)
+    await process.sleep(0.1)
+
+    children = {info.id: info.pid for info in await Supervisor.which_children(top)}
+    assert all(isinstance(children[number], Pid) for number in range(3))
+    assert PartitionSupervisor.partitions("parts") == 2
+    assert [of(key) for key in range(4)] == [children[0], children[1]] * 2
+
+    assert await PartitionSupervisor.resize("parts", 3) == 2
+    assert [of(key) for key in range(3)] == [children[key] for key in range(3)]
+    assert await PartitionSupervisor.resize("parts", 1) == 3
+    assert [process.is_alive(children[key]) for key in range(3)] == [True, False, False]

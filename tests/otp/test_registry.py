@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from roger_actors.errors import ConfigError, NameTaken, NoProcess, StartFailed, UnknownRegistry
+from roger_actors.errors import ConfigError, NameTaken, NoProcess, NotRegistered, StartFailed, UnknownRegistry
 from roger_actors.otp import (
     GenServer,
     Ok,
@@ -252,3 +252,18 @@ async def look_up_from_afar():
 
 async def is_there(name):
     return process.whereis(name) is not None
+
+
+async def test_a_value_is_not_replaced_under_a_key_that_was_taken_away_meanwhile():
+    registry = await Registry.start_link("unique", name="r")
+    await Registry.register("r", "a", 1)
+
+    def is_slow(old):
+        Registry.unregister_name(("r", "a"))
+        return old + 1
+
+    with pytest.raises(NotRegistered):
+        await Registry.update_value("r", "a", is_slow)
+
+    assert process.is_alive(registry)
+    assert await Registry.lookup("r", "a") == []

@@ -12,6 +12,7 @@ from roger_actors.otp import (
     GenServer,
     NoReply,
     Ok,
+    Registry,
     Reply,
     Runtime,
     Supervisor,
@@ -206,3 +207,37 @@ async def test_a_call_of_a_traced_process_is_told_as_sent():
         ("sent", "call ('reply', 1)", other),
         ("sent", "cast ('stop', normal)", other),
     ]
+
+
+def test_what_is_sent_to_a_name_of_a_registry_is_told_once_and_to_another_host_too(node):
+    far = node.start_host("kernel")
+    events = []
+
+    async def gets_events():
+        while True:
+            events.append(await process.receive())
+
+    async def sends():
+        await Registry.start_link("unique", name="r")
+        await Registry.register("r", "key")
+        via = Registry.via("r", "key")
+        sender = process.spawn(waits_and_sends, via)
+        await trace(sender, to=to)
+        process.send(sender, "go")
+        assert await process.receive(1) == "news"
+        request = (await process.receive(1)).request
+        assert request == "question"
+        return process.self()
+
+    to = node.spawn(gets_events, host=far)
+    here = node.run(sends)
+    node.settle()
+
+    assert [event.peer for event in events if event.kind == "sent"] == [here, here]
+
+
+async def waits_and_sends(to):
+    await process.receive()
+    process.send(to, "news")
+    GenServer.send_request(to, "question")
+    await process.receive()

@@ -210,8 +210,14 @@ class Application:
         started: asyncio.Future[Pid] = runtime.loop.create_future()
         runtime.environments.pop(self.name, None)
         self.enter(runtime)
-        runtime.applications[self.name] = spawn(_master, self, type_, started)
-        return await started
+        master = runtime.applications[self.name] = spawn(_master, self, type_, started)
+        ended = runtime.wait_for_end(master)
+        assert ended.future is not None
+        ended.future.add_done_callback(lambda end: _ended_first(self.name, started, end))
+        try:
+            return await started
+        finally:
+            runtime.forget(ended)
 
     @staticmethod
     async def stop(name: str) -> None:
@@ -290,6 +296,12 @@ def _callback_table(callback: Start) -> dict[str, Any]:
     return {"start": callback.path, "args": list(callback.args), "kwargs": dict(callback.kwargs)}
 
 
+def _ended_first(name: str, started: asyncio.Future[Pid], end: asyncio.Future[Reason]) -> None:
+    """Tell whoever waits for an application that its master was killed before it had started."""
+    if not started.done() and not end.cancelled():
+        started.set_exception(StartFailed(what=f"application {name}", reason=end.result()))
+
+
 async def _master(application: Application, type_: ApplicationType, started: asyncio.Future[Pid]) -> None:
     """Be whom an application's top supervisor is linked to, and say what its end means."""
     runtime = current().runtime
@@ -300,9 +312,11 @@ async def _master(application: Application, type_: ApplicationType, started: asy
             raise StartFailed(what=f"application {application.name}", reason=Fault("bad_return", "Ignore()"))
     except RogerActorsError as error:
         del runtime.applications[application.name]
-        started.set_exception(error)
+        if not started.done():  # whoever wanted it may have ended, or been cancelled
+            started.set_exception(error)
         return
-    started.set_result(top)
+    if not started.done():
+        started.set_result(top)
     stopping, reason = await _watch(top)
     del runtime.applications[application.name]
     if not stopping and (type_ == "permanent" or (type_ == "transient" and not is_clean(reason))):

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack, overload
 from roger_actors.otp.gen_server import GenServer, Maybe
 from roger_actors.otp.message import From
 from roger_actors.otp.pid import Pid
+from roger_actors.otp.process import current
 from roger_actors.otp.reason import Fault, shown
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Target
@@ -174,15 +175,17 @@ class Agent(GenServer[Any]):
         """Make the first state."""
         return _then(function(*args), Ok)
 
-    def handle_call(self, request: Any, sender: From, state: Any) -> Maybe[Reply[Any] | Stop[Any]]:
+    def handle_call(
+        self, request: Any, sender: From, state: Any
+    ) -> Maybe[Reply[Any] | NoReply[Any] | Stop[Any]]:
         """Run a function on the state and answer."""
         kind, function, args = request
         result = function(state, *args)
         if kind == "get":
-            return _then(result, lambda value: Reply(value, state))
+            return _then(result, lambda value: _answered(sender, value, state))
         if kind == "update":
             return _then(result, lambda value: Reply(None, value))
-        return _then(result, lambda value: _both(value, state))
+        return _then(result, lambda value: _both(sender, value, state))
 
     def handle_cast(self, request: Any, state: Any) -> Maybe[NoReply[Any]]:
         """Run a function on the state."""
@@ -190,9 +193,15 @@ class Agent(GenServer[Any]):
         return _then(function(state, *args), NoReply)
 
 
-def _both(value: Any, state: Any) -> Reply[Any] | Stop[Any]:
+def _answered(sender: From, value: Any, state: Any) -> NoReply[Any]:
+    """Answer; a value that cannot travel is the trouble of who asked for it."""
+    current().runtime.reply_or_refuse(sender, value)
+    return NoReply(state)
+
+
+def _both(sender: From, value: Any, state: Any) -> NoReply[Any] | Stop[Any]:
     if value.__class__ is tuple and len(value) == 2:
-        return Reply(*value)
+        return _answered(sender, *value)
     return Stop(Fault("bad_return_value", shown(value)), state)
 
 

@@ -6,7 +6,7 @@ One runs in every opened host, registered as `host_agent`, started by the host's
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import attrs
 
@@ -17,9 +17,10 @@ from roger_actors.otp.gen_server import GenServer
 from roger_actors.otp.hosts.process_info import busiest, host_tree
 from roger_actors.otp.hosts.tracing import LENGTH, trace_here, untrace_here
 from roger_actors.otp.message import Down, Exit, From, Refusal
-from roger_actors.otp.pid import Pid
+from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.process import (
     current,
+    demonitor,
     exit,  # noqa: A004 - its OTP name
     here,
     monitor,
@@ -29,7 +30,7 @@ from roger_actors.otp.process import (
     unlink,
     whereis,
 )
-from roger_actors.otp.reason import KILL, NOPROC, SHUTDOWN, Fault, crash_of, shown
+from roger_actors.otp.reason import KILL, KILLED, NOPROC, SHUTDOWN, Fault, crash_of, shown
 from roger_actors.otp.result import NoReply, Ok, Reply
 from roger_actors.otp.runtime import Target
 from roger_actors.otp.supervision.children import REFUSED, STARTED, start_one
@@ -41,43 +42,64 @@ APP_HOSTS: Final = "app_hosts"
 """The name of the root host's DynamicSupervisor of hosts made for single children."""
 
 
-class HostAgent(GenServer[ChildSpec | None]):
+class State(NamedTuple):
+    """What an agent holds.
+
+    Attributes:
+        own_host: In the root host: the spec of hosts made for single children.
+        made_for: In such a host: the monitor of whom it ends with, the child's supervisor until there is the
+            child.
+        has_child: Whether that is the child.
+    """
+
+    own_host: ChildSpec | None
+    made_for: Ref | None = None
+    has_child: bool = False
+
+
+class HostAgent(GenServer[State]):
     """Answers for its host.
 
     Requests: `("tree",)`, `("busiest", limit, order)`, `("whereis", name)`, `("trace", …)`,
     `("start_child", …)`.
 
-    In the root host also `("start_host",)`; there it holds the spec of hosts made for single children.
+    In the root host also `("start_host", supervisor)`.
+
+    Casts, in a host that was made for one child: `("made_for", supervisor)`, `("child", pid)`.
     """
 
     trap_exit: ClassVar[bool] = True
 
-    def init(self, own_host: ChildSpec | None) -> Ok[ChildSpec | None]:
+    def init(self, own_host: ChildSpec | None) -> Ok[State]:
         """Hold what to start for a child that wants a host of its own; only the root host can."""
-        return Ok(own_host)
+        return Ok(State(own_host))
 
-    def handle_call(
-        self, request: Any, sender: From, state: ChildSpec | None
-    ) -> Reply[ChildSpec | None] | NoReply[ChildSpec | None]:
+    def handle_call(self, request: Any, sender: From, state: State) -> Reply[State] | NoReply[State]:
         """Answer a request; what goes wrong is the asker's to know.
 
         A start may take its time, so it has a process of its own: the agent goes on answering.
         """
         if request[0] in {"start_child", "start_host"}:
-            spawn(_start, sender, request, state)
+            spawn(_start, sender, request, state.own_host)
             return NoReply(state)
         try:
             return Reply(_LOOKS[request[0]](*request[1:]), state)
         except RogerActorsError as error:
             return Reply(Refusal(type(error).__name__, error.data), state)
+        except Exception as error:  # noqa: BLE001 - nothing that is looked at may end who looks
+            return Reply(_refusal(request, error), state)
 
-    def handle_cast(self, pid: Pid, state: ChildSpec | None) -> NoReply[ChildSpec | None]:
-        """This host was made for one child: watch it."""
-        monitor(pid)
-        return NoReply(state)
+    def handle_cast(self, request: tuple[str, Pid], state: State) -> NoReply[State]:
+        """This host was made for one child: watch whom it ends with."""
+        is_child = request[0] == "child"
+        if state.has_child and not is_child:  # it comes from another host than the child, and may be late
+            return NoReply(state)
+        if state.made_for is not None:
+            demonitor(state.made_for, flush=True)
+        return NoReply(State(state.own_host, monitor(request[1]), is_child))
 
-    def handle_info(self, message: Any, state: ChildSpec | None) -> NoReply[ChildSpec | None]:
-        """The only child of a host made for it has ended: end the host."""
+    def handle_info(self, message: Any, state: State) -> NoReply[State]:
+        """Whom this host ends with has ended."""
         if message.__class__ is Down:
             current().runtime.on_shutdown(SHUTDOWN)
         return NoReply(state)
@@ -89,14 +111,18 @@ async def _start(sender: From, request: Any, own_host: ChildSpec | None) -> None
     answer: Any
     try:
         if request[0] == "start_host":
-            answer = await _start_host(own_host)
+            answer = await _start_host(own_host, request[1])
         else:
             answer = await _start_child(*request[1:])
     except RogerActorsError as error:
         answer = Refusal(type(error).__name__, error.data)
     except Exception as error:  # noqa: BLE001 - the supervisor waits without a limit: it must be told
-        answer = Refusal(StartFailed.__name__, {"what": request[0], "reason": crash_of(error)})
+        answer = _refusal(request, error)
     GenServer.reply(sender, answer)
+
+
+def _refusal(request: Any, error: Exception) -> Refusal:
+    return Refusal(StartFailed.__name__, {"what": shown(request[0]), "reason": crash_of(error)})
 
 
 async def _start_child(
@@ -121,7 +147,7 @@ async def _start_child(
         raise StartFailed(what=path, reason=Fault("unportable_extra", shown(outcome.extra)))
     await _hand_over(outcome.pid, supervisor)
     if only:
-        GenServer.cast(AGENT, outcome.pid)
+        GenServer.cast(AGENT, ("child", outcome.pid))
     return outcome.pid, outcome.extra
 
 
@@ -135,14 +161,20 @@ async def _hand_over(pid: Pid, supervisor: Pid) -> None:
         unlink(pid)
         return
     told = await receive(0, matching=lambda message: message.__class__ is Exit and message.pid == pid)
-    runtime.exit(pid, supervisor, told.reason if told.__class__ is Exit else NOPROC)
+    reason = told.reason if told.__class__ is Exit else NOPROC
+    # Told by an exit signal, for there is no link; an end with the reason `KILL` must not become a kill.
+    runtime.exit(pid, supervisor, KILLED if reason is KILL else reason)
 
 
-async def _start_host(spec: ChildSpec | None) -> Pid:
-    """Root host: start a host for one child; it is not restarted, the child's supervisor asks anew."""
+async def _start_host(spec: ChildSpec | None, supervisor: Pid) -> Pid:
+    """Root host: start a host for one child; it is not restarted, the child's supervisor asks anew.
+
+    The host watches the supervisor, which may have ended before it has placed the child.
+    """
     if spec is None:
         raise StartFailed(what="a host of its own", reason=Fault("no_own_host"))
     pid: Pid = await DynamicSupervisor.start_child(APP_HOSTS, attrs.evolve(spec, restart="temporary"))
+    GenServer.cast((AGENT, pid.host), ("made_for", supervisor))
     return pid
 
 

@@ -30,7 +30,7 @@ async def start_elsewhere(spec: ChildSpec) -> Outcome:
         return await _start_on(HostId(spec.host), spec, only=False)
     if spec.host != "own":
         raise StartFailed(what=f"child {shown(spec.id)}", reason=Fault("no_such_host", spec.host))
-    host_pid: Pid = await GenServer.call((AGENT, ROOT), ("start_host",), timeout=None)
+    host_pid: Pid = await GenServer.call((AGENT, ROOT), ("start_host", current().pid), timeout=None)
     try:
         outcome = await _start_on(host_pid.host, spec, only=True)
     except BaseException:

@@ -25,6 +25,7 @@ from roger_actors.otp.reason import Reason, shown
 from roger_actors.otp.result import UNSET
 from roger_actors.otp.runtime import CURRENT, Log, Pending, Process, Runtime, Target
 from roger_actors.otp.serving import ServerProcess, Status, request_of
+from roger_actors.otp.via import Via
 
 _log = Log("roger_actors.otp.trace")
 
@@ -156,10 +157,10 @@ class TracingRuntime(Runtime):
         return None if process is None else self.traces.get(process.pid.serial)
 
     def send(self, target: Target, message: Any) -> None:
-        """Send a message."""
+        """Send a message; one to a `Via` is told as it is sent by the registry, to whom it finds there."""
         trace = self._trace()
         super().send(target, message)
-        if trace is not None:
+        if trace is not None and not isinstance(target, Via):
             trace.sent(target, message)
 
     def ask(self, target: Target, request: Any, *, operation: str | None = None, **options: Any) -> Pending:
@@ -167,7 +168,7 @@ class TracingRuntime(Runtime):
         trace = self._trace()
         pending = super().ask(target, request, operation=operation, **options)
         if trace is not None and operation is None:
-            trace.sent(target, CallRequest(From(trace.process.pid, pending.number), request))
+            trace.sent(pending.name, CallRequest(From(trace.process.pid, pending.number), request))
         return pending
 
     def reply(self, sender: From, value: Any) -> None:
