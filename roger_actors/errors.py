@@ -49,6 +49,7 @@ RogerActorsError
     ├── UndecodableJob                     a payload that is no job of a known format
     ├── UnknownJobClass                    well formed, but this node has no such class
     ├── JobTooLarge                        payload over the limit
+    ├── JobNotFound                        no job of that id where it was looked for
     ├── DuplicateJob                       carries the queue key and the holder's id
     ├── PartitionNotRunning
     ├── JobTimeout                         ran longer than max_execution_time
@@ -383,6 +384,12 @@ class JobTooLarge(JobError):
     """A payload is over the limit. Data: `job`, `size`, `limit` (bytes)."""
 
     template = "{job}: payload of {size} bytes is over the limit of {limit}; store the data elsewhere"
+
+
+class JobNotFound(JobError):
+    """There is no job of that id where it was looked for. Data: `job` (its id), `where`."""
+
+    template = "{job} is not in {where}"
 
 
 class DuplicateJob(JobError):

@@ -36,7 +36,7 @@ COMMANDS: Final = {
     "partitions": "Start, stop, reconfigure and delete partitions at run time.",
     "pause": "Stop starting the jobs of a queue.",
     "resume": "Start the jobs of a paused queue again.",
-    "buried": "Look at jobs that failed for good; requeue or delete them.",
+    "buried": "Look at jobs that failed for good; requeue, edit or delete them.",
     "quarantine": "Look at payloads nobody could take; requeue or delete them.",
     "parked": "Look at jobs of classes that no running node knows.",
     "demo": "Run two tenants through crashes and count what was lost.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
-from roger_actors.roger import load
+from roger_actors.errors import InvalidConfig
+from roger_actors.roger import Config, check_imports, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,17 +89,40 @@ def count_option(function: F) -> F:
     )(function)
 
 
-def one_or_all(name: str) -> Callable[[F], F]:
-    """Add an argument for one message and the flag `--all`; the command gets the id, None for all."""
+def json_argument(text: str) -> Any:
+    """Return what the argument ARGS-JSON means; `-` reads it from the standard input."""
+    text = sys.stdin.read() if text == "-" else text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.UsageError(f"ARGS-JSON is no JSON: {error}: {text[:60]!r}") from None
+    except RecursionError:
+        raise click.UsageError("ARGS-JSON is nested too deeply") from None
+
+
+def need_job_modules(config: Config) -> None:
+    """See that the job modules of a configuration can be imported.
+
+    Raises:
+        InvalidConfig: One cannot; lists all.
+    """
+    problems = check_imports(config, children=False)
+    if problems:
+        raise InvalidConfig(source="node.jobs", problems=tuple(problems))
+
+
+def some_or_all(name: str) -> Callable[[F], F]:
+    """Add an argument for some messages and the flag `--all`; the command gets the ids, None for all."""
 
     def add(function: F) -> F:
         @functools.wraps(function)
         def with_choice(*args: Any, take_all: bool, **kwargs: Any) -> Any:
-            if take_all == (kwargs[name] is not None):
+            ids = tuple(dict.fromkeys(kwargs.pop(name))) or None
+            if take_all == (ids is not None):
                 raise click.UsageError(f"give {name.upper()} or --all")
-            return function(*args, **kwargs)
+            return function(*args, **{name: ids}, **kwargs)
 
-        argument = click.argument(name, required=False)
+        argument = click.argument(name, nargs=-1)
         option = click.option("--all", "take_all", is_flag=True, help="All of them.")
         return argument(option(cast("F", with_choice)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NoReturn
 
 import click
@@ -66,16 +66,42 @@ def print_one(kept: Sequence[Shelved], message_id: str, shelf: str, *, as_json: 
         print(clean(found.stack.rstrip()))
 
 
-def report(done: Sequence[Shelved], word: str, message_id: str | None, shelf: str, *, as_json: bool) -> None:
-    """Say what was moved or deleted; an error if a message was named and is not on the shelf."""
-    if message_id is not None and not done:
-        _not_there(message_id, shelf)
+def in_both(before: Sequence[Shelved], after: Sequence[Shelved]) -> set[str]:
+    """Return the ids of what is on a shelf and was there before."""
+    return {each.message_id for each in before} & {each.message_id for each in after}
+
+
+def report(
+    done: Sequence[Shelved],
+    word: str,
+    ids: Sequence[str] | None,
+    shelf: str,
+    *,
+    as_json: bool,
+    stays: tuple[Collection[str], str] = ((), ""),
+) -> None:
+    """Say what was moved or deleted; an error if a message was named and was not.
+
+    Args:
+        done: What was.
+        word: That it was, in one word.
+        ids: Which were named; None for all.
+        shelf: Where they were looked for.
+        as_json: Whether to print JSON.
+        stays: What was on the shelf and still is, and why what was to be moved would be.
+    """
+    moved = [each.message_id for each in done]
     if as_json:
-        print_json({word: [each.message_id for each in done]})
-    elif message_id is not None:
-        print_done(f"{word} {message_id}")
-    else:
-        print_done(f"{word} {len(done)} {'message' if len(done) == 1 else 'messages'}")
+        print_json({word: moved})
+    elif ids is None or len(moved) > 1:
+        print_done(f"{word} {len(moved)} {'message' if len(moved) == 1 else 'messages'}")
+    elif moved:
+        print_done(f"{word} {moved[0]}")
+    here, reason = stays
+    left = [each for each in (sorted(here) if ids is None else ids) if each not in moved]
+    said = [f"{each} stays: {reason}" if each in here else f"{each} is not in {shelf}" for each in left]
+    if said:
+        raise click.ClickException("; ".join(said))
 
 
 def as_mapping(kept: Shelved) -> dict[str, Any]:

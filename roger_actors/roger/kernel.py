@@ -6,8 +6,10 @@ checked configuration and the broker; processes find one another by the names in
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -86,6 +88,7 @@ class Kernel:
         waiting: Partitions that are not open, with the reason; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
         listening: Whether this node hears the cluster's bus.
+        bounding: For each partition, who may delete its oldest buried jobs now.
     """
 
     node: str
@@ -101,3 +104,4 @@ class Kernel:
     waiting: dict[str, str] = attrs.field(factory=dict)
     broker_error: str = ""
     listening: bool = False
+    bounding: defaultdict[str, asyncio.Lock] = attrs.field(factory=lambda: defaultdict(asyncio.Lock))

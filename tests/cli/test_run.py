@@ -103,6 +103,24 @@ def test_a_buried_job_is_listed_shown_requeued_and_deleted(cli, node, project):
     assert cli("buried", "list", "acme").out == "acme has no buried jobs\n"
 
 
+def test_a_buried_job_is_edited_and_runs(cli, node, project):
+    cli("enqueue", "acme", "Fail", '{"n": 1}', "--id", "unlucky")
+    wait_until_buried(cli)
+
+    wrong = cli("buried", "edit", "acme", "unlucky", "{nope")
+    nobody = cli("buried", "edit", "acme", "nosuchid", "{}")
+    edited = cli("buried", "edit", "acme", "unlucky", "-", "--json", stdin='{"n": 2}')
+
+    assert (wrong.status, wrong.err[:28]) == (2, "error: ARGS-JSON is no JSON:")
+    assert (nobody.status, nobody.err) == (1, "error: nosuchid is not in acme's buried jobs\n")
+    assert (edited.json["id"], edited.json["args"], edited.json["retry_count"]) == ("unlucky", {"n": 2}, 0)
+    wait_until_buried(cli)
+    assert 'args       {"n": 2}' in cli("buried", "show", "acme", "unlucky").out
+    several = cli("buried", "delete", "acme", "unlucky", "nosuchid")
+    assert (several.status, several.out) == (1, "deleted unlucky\n")
+    assert several.err == "error: nosuchid is not in acme's buried jobs\n"
+
+
 def wait_until_buried(cli) -> None:
     for _ in range(40):
         if cli("buried", "list", "acme", "--json").json:

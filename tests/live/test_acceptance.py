@@ -91,10 +91,12 @@ def test_jobs_of_different_execution_keys_run_at_the_same_time(tenant: Any, even
 
 
 def test_a_job_with_both_keys_waits_runs_and_frees_both(tenant: Any, events: Any, wait_until: Until) -> None:
+    tenant.node.pause("default", tenant.name)
     for n in range(3):
         enqueue(tenant, jobs.UniqueAndSerial, {"n": n, "key": "k"})
     with pytest.raises(DuplicateJob):
         enqueue(tenant, jobs.UniqueAndSerial, {"n": 2, "key": "k"})
+    tenant.node.resume("default", tenant.name)
 
     assert [told["n"] for told in events.take(3, "stop")] == [0, 1, 2]
     wait_until(lambda: tenant.counts("done") == 3)

@@ -40,6 +40,7 @@ from roger_actors import (
 )
 from roger_actors.errors import DuplicateJob
 from roger_actors.otp import Answer, RequestIds, SupervisorFlags
+from roger_actors.roger import Shelved
 
 
 class Resize(Job):
@@ -156,6 +157,14 @@ def enqueue_from_a_web_process() -> None:
             assert_type(client.enqueue(Resize.create({"id": 7}), "acme"), JobRecord)
         except DuplicateJob as error:
             print(error)
+
+
+def mend_what_failed() -> None:
+    with Client("roger.toml") as client:
+        assert_type(client.requeue_buried("acme", ["a", "b"]), list[Shelved])
+        assert_type(client.requeue_buried("acme"), list[Shelved])
+        assert_type(client.edit_buried("acme", "a", {"id": 7}), JobRecord)
+        assert_type(client.delete_quarantine("a"), list[Shelved])
 
 
 async def enqueue_with_awaitables(client: Client) -> None:

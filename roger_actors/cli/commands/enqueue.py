@@ -6,8 +6,6 @@ argument names it.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
@@ -18,10 +16,10 @@ import attrs
 import click
 
 from roger_actors import Client
-from roger_actors.cli.options import config_option, json_option
+from roger_actors.cli.options import config_option, json_argument, json_option, need_job_modules
 from roger_actors.cli.output import print_done, print_json
-from roger_actors.errors import InvalidConfig, InvalidTime
-from roger_actors.roger import Config, Job, JobRecord, Registry, check_imports, load
+from roger_actors.errors import InvalidTime
+from roger_actors.roger import Config, Job, JobRecord, Registry, load
 
 
 @click.command()
@@ -61,7 +59,7 @@ def command(
     When this returns, the broker has the job on disk.
     """
     config = load(file)
-    record = _create(config, job_class, _parsed(args), job_id)
+    record = _create(config, job_class, json_argument(args), job_id)
     moment = None if at is None else _moment(at)
     with Client(config) as client:
         try:
@@ -76,16 +74,6 @@ def command(
         print_done(queued.id)
 
 
-def _parsed(args: str) -> Any:
-    text = sys.stdin.read() if args == "-" else args
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise click.UsageError(f"ARGS-JSON is no JSON: {error}: {text[:60]!r}") from None
-    except RecursionError:
-        raise click.UsageError("ARGS-JSON is nested too deeply") from None
-
-
 def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
@@ -94,9 +82,7 @@ def _moment(text: str) -> datetime:
 
 
 def _create(config: Config, name: str, args: Any, job_id: str | None) -> JobRecord:
-    problems = check_imports(config, children=False)
-    if problems:
-        raise InvalidConfig(source="node.jobs", problems=tuple(problems))
+    need_job_modules(config)
     registry = Registry.load(config.jobs)
     job_class: type[Job] = registry.find(_registered(name, registry.names))
     return job_class.create(args, id=job_id)

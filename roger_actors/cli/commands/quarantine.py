@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from roger_actors import Client
 from roger_actors.cli import shelved
-from roger_actors.cli.options import MOST, config_option, count_option, json_option, one_or_all
+from roger_actors.cli.options import MOST, config_option, count_option, json_option, some_or_all
+
+STAYS: Final = "the queue it came from is gone, or not known"
+"""Why a payload that was to be requeued is still there."""
 
 
 @click.group()
@@ -39,22 +43,25 @@ def show(message_id: str, file: Path, as_json: bool) -> None:
 
 
 @command.command()
-@one_or_all("message_id")
+@some_or_all("message_id")
 @config_option
 @json_option
-def requeue(message_id: str | None, file: Path, as_json: bool) -> None:
-    """Publish one payload, or all, unchanged to the queue it came from."""
+def requeue(message_id: tuple[str, ...] | None, file: Path, as_json: bool) -> None:
+    """Publish payloads, or all, unchanged to the queue they came from."""
     with Client(file) as client:
+        before = client.quarantine(MOST)
         done = client.requeue_quarantine(message_id)
-    shelved.report(done, "requeued", message_id, "quarantine", as_json=as_json)
+        after = client.quarantine(MOST)
+    stays = shelved.in_both(before, after), STAYS
+    shelved.report(done, "requeued", message_id, "quarantine", stays=stays, as_json=as_json)
 
 
 @command.command()
-@one_or_all("message_id")
+@some_or_all("message_id")
 @config_option
 @json_option
-def delete(message_id: str | None, file: Path, as_json: bool) -> None:
-    """Delete one quarantined payload, or all."""
+def delete(message_id: tuple[str, ...] | None, file: Path, as_json: bool) -> None:
+    """Delete quarantined payloads, or all."""
     with Client(file) as client:
         done = client.delete_quarantine(message_id)
     shelved.report(done, "deleted", message_id, "quarantine", as_json=as_json)

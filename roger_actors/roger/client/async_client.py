@@ -12,17 +12,18 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import attrs
-
 from roger_actors.broker import Broker, Change, Message
 from roger_actors.clock import Clock, SystemClock
-from roger_actors.errors import DuplicateJob, RogerActorsError
+from roger_actors.errors import RogerActorsError
 from roger_actors.roger import queue
+from roger_actors.roger.client import shelves
 from roger_actors.roger.client.due import seconds_until
 from roger_actors.roger.client.enqueuing import Enqueued, Enqueuer
+from roger_actors.roger.client.shelves import Chosen
 from roger_actors.roger.global_state import flags
 from roger_actors.roger.jobs.codec import decode
 from roger_actors.roger.jobs.job import JobRecord
+from roger_actors.roger.jobs.registry import Registry
 from roger_actors.roger.shelf import shelf
 from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.system.call import Answers, SystemCaller
@@ -36,6 +37,7 @@ class AsyncClient:
         max_payload: Largest encoded job in bytes.
         enqueue_timeout: Seconds that an enqueue waits for the broker, also through an outage.
         clock: For stamps.
+        registry: Returns the job classes that are known here; asked when a job is edited.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class AsyncClient:
         max_payload: int,
         enqueue_timeout: float,
         clock: Clock | None = None,
+        registry: Callable[[], Registry] = Registry,
     ) -> None:
         self._broker = broker
+        self._registry = registry
         self._timeout = enqueue_timeout
         self._clock = clock or SystemClock()
         self._enqueuer = Enqueuer(broker, max_payload=max_payload, clock=self._clock)
@@ -140,8 +144,11 @@ class AsyncClient:
         return await self._system.call("cancel", {"partition": partition, "job_id": job_id}, self._timeout)
 
     async def purge(self, partition: str, queue_type: str) -> int:
-        """Delete what waits in a queue and answer how many jobs that were."""
-        return await self._broker.purge(queue.make_name(partition, queue_type))
+        """Delete what waits in a queue, free the queue keys, and answer how many jobs that were.
+
+        Jobs with an execution key are in the partition's lane and stay; so do delayed ones.
+        """
+        return await shelves.empty(self._broker, queue.make_name(partition, queue_type), self._timeout)
 
     async def queued_jobs(self, partition: str, queue_type: str, count: int = 100) -> list[JobRecord]:
         """Return up to `count` jobs that wait in a queue, oldest first; they stay there, unharmed."""
@@ -187,62 +194,78 @@ class AsyncClient:
         """Return up to `count` jobs that failed for good, oldest first."""
         return await shelf.look(self._broker, queue.buried_name(partition), count)
 
-    async def requeue_buried(self, partition: str, job_id: str | None = None) -> list[Shelved]:
-        """Give one buried job, or all (None), a fresh start from attempt 0.
+    async def requeue_buried(self, partition: str, job_ids: Chosen = None) -> list[Shelved]:
+        """Give buried jobs a fresh start from attempt 0.
+
+        Args:
+            partition: The tenant.
+            job_ids: One id, several, or None for all.
 
         Returns:
-            What was enqueued again; a job whose queue key is taken by now stays buried.
+            What was enqueued again; a job whose queue key is taken by now, or whose queue is gone,
+            stays buried.
         """
-        moved = []
-        async with shelf.everything_on(self._broker, queue.buried_name(partition)) as buried:
-            async for shelved, ack in buried:
-                if job_id in (None, shelved.message_id) and await self._start_afresh(shelved):
-                    ack()
-                    moved.append(shelved)
-        return moved
+        return await shelves.requeue(self._broker, partition, job_ids, self.enqueue_many)
 
-    async def _start_afresh(self, shelved: Shelved) -> bool:
-        record = attrs.evolve(decode(shelved.body), retry_count=0, started_at=0)
-        try:
-            await self.enqueue(record, shelved.partition)
-        except DuplicateJob:
-            return False
-        return True
+    async def edit_buried(self, partition: str, job_id: str, args: Any) -> JobRecord:
+        """Give one buried job other arguments and a fresh start from attempt 0.
 
-    async def delete_buried(self, partition: str, job_id: str | None = None) -> list[Shelved]:
-        """Delete one buried job, or all (None)."""
-        return await self._delete(queue.buried_name(partition), job_id)
+        Where this client knows the job's class (its module is in `jobs`), the queue key and the
+        execution key are computed from the new arguments; else they stay as they are.
+
+        Args:
+            partition: The tenant.
+            job_id: The job.
+            args: One value that JSON carries unchanged, as for `Job.create`.
+
+        Returns:
+            The record that was enqueued; its id is the same.
+
+        Raises:
+            JobNotFound: It is not buried.
+            InvalidJob: The arguments cannot travel, or the class refuses them; it stays buried.
+            DuplicateJob: Its queue key is held by another job; it stays buried.
+            Unroutable: Its queue is gone; it stays buried.
+        """
+        registry = self._registry()
+
+        def change(record: JobRecord) -> JobRecord:
+            return shelves.with_args(record, args, registry)
+
+        return await shelves.edit(self._broker, partition, job_id, change, self.enqueue_many)
+
+    async def delete_buried(self, partition: str, job_ids: Chosen = None) -> list[Shelved]:
+        """Delete buried jobs: one id, several, or None for all."""
+        return await shelf.remove(self._broker, queue.buried_name(partition), shelves.is_chosen(job_ids))
 
     async def quarantine(self, count: int = 100) -> list[Shelved]:
         """Return up to `count` payloads that nobody could take, oldest first."""
         return await shelf.look(self._broker, queue.QUARANTINE, count)
 
-    async def requeue_quarantine(self, message_id: str | None = None) -> list[Shelved]:
-        """Publish one quarantined payload, or all (None), to the queue it came from, unchanged.
+    async def requeue_quarantine(self, message_ids: Chosen = None) -> list[Shelved]:
+        """Publish quarantined payloads to the queue they came from, unchanged.
+
+        Args:
+            message_ids: One id, several, or None for all.
 
         Returns:
             What was published; what has no queue to go to stays.
         """
-        return await self._put_back(queue.QUARANTINE, message_id, _unchanged)
+        is_chosen = shelves.is_chosen(message_ids)
 
-    async def delete_quarantine(self, message_id: str | None = None) -> list[Shelved]:
-        """Delete one quarantined payload, or all (None)."""
-        return await self._delete(queue.QUARANTINE, message_id)
+        def unchanged(kept: Shelved) -> Message | None:
+            message = Message(kept.queue, kept.body, kept.message_id, kept.partition)
+            return message if is_chosen(kept) else None
+
+        return await shelf.put_back(self._broker, queue.QUARANTINE, unchanged, self._timeout)
+
+    async def delete_quarantine(self, message_ids: Chosen = None) -> list[Shelved]:
+        """Delete quarantined payloads (one id, several, or None for all) and free their queue keys."""
+        return await shelves.discard(self._broker, queue.QUARANTINE, message_ids, self._timeout)
 
     async def parked(self, count: int = 100) -> list[Shelved]:
         """Return up to `count` jobs of classes that no running node knew, oldest first."""
         return await shelf.look(self._broker, queue.PARKED, count)
-
-    async def _put_back(
-        self, name: str, message_id: str | None, rewrite: Callable[[Shelved], Message]
-    ) -> list[Shelved]:
-        def chosen(shelved: Shelved) -> Message | None:
-            return rewrite(shelved) if message_id in (None, shelved.message_id) else None
-
-        return await shelf.put_back(self._broker, name, chosen, self._timeout)
-
-    async def _delete(self, name: str, message_id: str | None) -> list[Shelved]:
-        return await shelf.remove(self._broker, name, lambda s: message_id in (None, s.message_id))
 
     # -- flags -----------------------------------------------------------------------------------
 
@@ -255,7 +278,3 @@ class AsyncClient:
         while current is not None:
             (answer,) = await self._broker.tables.change([Change(table, key, current, None)], self._timeout)
             current = None if answer.done else answer.current
-
-
-def _unchanged(shelved: Shelved) -> Message:
-    return Message(shelved.queue, shelved.body, shelved.message_id, shelved.partition)

@@ -11,6 +11,7 @@ Source:
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -22,8 +23,10 @@ from typing import Any, Self, TypeVar, cast
 from roger_actors.broker import Broker, open_broker
 from roger_actors.roger.client.async_client import AsyncClient
 from roger_actors.roger.client.enqueuing import Enqueued
+from roger_actors.roger.client.shelves import Chosen
 from roger_actors.roger.config import Config, load
 from roger_actors.roger.jobs.job import JobRecord
+from roger_actors.roger.jobs.registry import Registry
 from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.system.call import Answers
 
@@ -63,7 +66,10 @@ class _Service:
         )
         await self.broker.connect(config.enqueue_timeout)
         return AsyncClient(
-            self.broker, max_payload=config.max_payload, enqueue_timeout=config.enqueue_timeout
+            self.broker,
+            max_payload=config.max_payload,
+            enqueue_timeout=config.enqueue_timeout,
+            registry=functools.cache(lambda: Registry.load(config.jobs)),
         )
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -220,25 +226,29 @@ class Client:
         """Return jobs that failed for good, oldest first."""
         return cast("list[Shelved]", self._wait("buried", partition, count))
 
-    def requeue_buried(self, partition: str, job_id: str | None = None) -> list[Shelved]:
-        """Give one buried job, or all, a fresh start; see `AsyncClient.requeue_buried`."""
-        return cast("list[Shelved]", self._wait("requeue_buried", partition, job_id))
+    def requeue_buried(self, partition: str, job_ids: Chosen = None) -> list[Shelved]:
+        """Give buried jobs a fresh start; see `AsyncClient.requeue_buried`."""
+        return cast("list[Shelved]", self._wait("requeue_buried", partition, job_ids))
 
-    def delete_buried(self, partition: str, job_id: str | None = None) -> list[Shelved]:
-        """Delete one buried job, or all."""
-        return cast("list[Shelved]", self._wait("delete_buried", partition, job_id))
+    def edit_buried(self, partition: str, job_id: str, args: Any) -> JobRecord:
+        """Give one buried job other arguments and a fresh start; see `AsyncClient.edit_buried`."""
+        return cast("JobRecord", self._wait("edit_buried", partition, job_id, args))
+
+    def delete_buried(self, partition: str, job_ids: Chosen = None) -> list[Shelved]:
+        """Delete buried jobs; see `AsyncClient.delete_buried`."""
+        return cast("list[Shelved]", self._wait("delete_buried", partition, job_ids))
 
     def quarantine(self, count: int = 100) -> list[Shelved]:
         """Return payloads that nobody could take, oldest first."""
         return cast("list[Shelved]", self._wait("quarantine", count))
 
-    def requeue_quarantine(self, message_id: str | None = None) -> list[Shelved]:
-        """Publish one quarantined payload, or all, where it came from."""
-        return cast("list[Shelved]", self._wait("requeue_quarantine", message_id))
+    def requeue_quarantine(self, message_ids: Chosen = None) -> list[Shelved]:
+        """Publish quarantined payloads where they came from; see `AsyncClient.requeue_quarantine`."""
+        return cast("list[Shelved]", self._wait("requeue_quarantine", message_ids))
 
-    def delete_quarantine(self, message_id: str | None = None) -> list[Shelved]:
-        """Delete one quarantined payload, or all."""
-        return cast("list[Shelved]", self._wait("delete_quarantine", message_id))
+    def delete_quarantine(self, message_ids: Chosen = None) -> list[Shelved]:
+        """Delete quarantined payloads; see `AsyncClient.delete_quarantine`."""
+        return cast("list[Shelved]", self._wait("delete_quarantine", message_ids))
 
     def parked(self, count: int = 100) -> list[Shelved]:
         """Return jobs of classes that no running node knew, oldest first."""

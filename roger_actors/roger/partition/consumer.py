@@ -49,7 +49,7 @@ from roger_actors.roger.partition.opening import (
     quiesce,
     read_flags,
 )
-from roger_actors.roger.partition.run import Assignment
+from roger_actors.roger.partition.run import Assignment, Overflowed
 from roger_actors.roger.partition.worker import CancelRun, Finished, Worker
 from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
@@ -137,6 +137,8 @@ class Consumer(GenServer[State]):
                 return self._finished(state, message)
             case Down():
                 _down(state, message)
+            case Overflowed():
+                state.counts["buried_dropped"] += message.number
             case Reclaimed():
                 _give_back(state, message.worker)
             case Reset():

@@ -22,7 +22,7 @@ from roger_actors.roger.global_state import flags, queue_key
 from roger_actors.roger.global_state.queue_key import Verdict
 from roger_actors.roger.jobs import retry
 from roger_actors.roger.jobs.codec import with_retry
-from roger_actors.roger.partition.run import Run
+from roger_actors.roger.partition.run import Overflowed, Run
 from roger_actors.roger.shelf import shelf
 from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.worker_host.protocol import Failure
@@ -164,17 +164,17 @@ def _shelved(run: Run, cause: str, kind: str, *, stack: str = "", attempts: int 
 
 
 async def _bound(run: Run, name: str, most: int) -> None:
-    """Delete the oldest buried jobs over the bound that the user set, and say so."""
-    kernel = run.given.kernel
-    counts = await _until_taken(run, lambda: kernel.broker.counts(name))
-    over = counts.messages - most if counts else 0
-    if over > 0:
-        oldest = {shelved.message_id for shelved in await shelf.look(kernel.broker, name, over)}
-        gone = await shelf.remove(kernel.broker, name, lambda shelved: shelved.message_id in oldest)
-        kernel.log.warning(
+    """Delete the oldest buried jobs over the bound that the user set, count them and say so."""
+    given = run.given
+    broker = given.kernel.broker
+    gone: list[str] = []
+    async with given.kernel.bounding[given.partition]:
+        await _until_taken(
+            run, lambda: shelf.keep_newest(broker, name, most, lambda old: gone.append(old.message_id))
+        )
+    if gone:
+        process.send(given.consumer, Overflowed(len(gone)))
+        given.kernel.log.warning(
             "partition %s: deleted %d buried jobs over max_buried=%d: %s",
-            run.given.partition,
-            len(gone),
-            most,
-            ", ".join(sorted(shelved.message_id for shelved in gone)),
+            *(given.partition, len(gone), most, ", ".join(gone)),
         )

@@ -42,6 +42,12 @@ class Assignment(NamedTuple):
     cancelled: bool = False
 
 
+class Overflowed(NamedTuple):
+    """To the consumer: so many buried jobs were deleted, because there were more than `max_buried`."""
+
+    number: int
+
+
 class Run:
     """A job on its way; mutable, because there are thousands a second."""
 

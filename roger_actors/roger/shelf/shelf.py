@@ -32,7 +32,7 @@ COUNTED = 2.0
 UNCOUNTED = 0.25
 """Seconds to wait for one more."""
 LOOK_AT_MOST = 10_000
-"""Messages that one look at a shelf goes through; what lies behind them is not seen."""
+"""Messages of a shelf that one look leaves there; what lies behind them is not seen."""
 
 
 @attrs.frozen(kw_only=True)
@@ -162,33 +162,66 @@ async def put_back(
     return moved
 
 
+async def keep_newest(broker: Broker, shelf: str, most: int, on_gone: Callable[[Shelved], object]) -> None:
+    """Delete the oldest messages of a shelf until it has no more than `most`.
+
+    One at a time, or each of them takes the others' deletions for its own and deletes too many.
+
+    Args:
+        broker: Where the shelf is.
+        shelf: Name of its queue.
+        most: How many may stay.
+        on_gone: Told of each that was deleted.
+    """
+    while True:
+        counts = await broker.counts(shelf)
+        over = counts.messages - most if counts else 0
+        if over <= 0:
+            return
+        for oldest in await look(broker, shelf, over):
+            taken = await broker.take(shelf, oldest.message_id)
+            if taken is None:
+                break  # somebody else was faster: look again
+            on_gone(Shelved.from_delivery(taken))
+
+
 Lifted = tuple[Shelved, Callable[[], object]]
 """A message of a shelf in the hand, and how to take it off for good."""
 
 
 @asynccontextmanager
-async def everything_on(broker: Broker, shelf: str) -> AsyncIterator[AsyncIterator[Lifted]]:
-    """Give what a shelf holds now; what was not acked goes back when the block ends."""
+async def everything_on(
+    broker: Broker, shelf: str, *, prefetch: int = LOOK_AT_MOST, as_counted: bool = False
+) -> AsyncIterator[AsyncIterator[Lifted]]:
+    """Give what a shelf holds now; what was not acked goes back when the block ends.
+
+    Args:
+        broker: Where it is.
+        shelf: Name of its queue.
+        prefetch: Messages that may be in the hand at once; no more are seen than this and what was acked.
+        as_counted: Whether to give no more than there were at the beginning.
+    """
     counts = await broker.counts(shelf)
     arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
     if counts is None:
         arrived.put_nowait(None)
-        yield _lifted(arrived, None, 0)
+        yield _lifted(arrived, None, 0, 1)
         return
+    expected = counts.messages
     consumer = await broker.consume(
         shelf,
-        prefetch=LOOK_AT_MOST,
+        prefetch=prefetch,
         on_delivery=arrived.put_nowait,
         on_reset=lambda _reason: arrived.put_nowait(None),
     )
     try:
-        yield _lifted(arrived, consumer, counts.messages)
+        yield _lifted(arrived, consumer, expected, expected if as_counted else max(expected, LOOK_AT_MOST))
     finally:
         await consumer.close()
 
 
 async def _lifted(
-    arrived: asyncio.Queue[Delivery | None], consumer: Consumer | None, expected: int
+    arrived: asyncio.Queue[Delivery | None], consumer: Consumer | None, expected: int, most: int
 ) -> AsyncIterator[Lifted]:
     """Give what arrives, until as much as was counted has come and nothing follows.
 
@@ -198,7 +231,7 @@ async def _lifted(
     """
     given = 0
     last: dict[str, float] = {}
-    while given < LOOK_AT_MOST:
+    while given < most:
         try:
             delivery = await asyncio.wait_for(arrived.get(), COUNTED if given < expected else UNCOUNTED)
         except TimeoutError:

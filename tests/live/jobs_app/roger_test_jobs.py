@@ -96,6 +96,26 @@ class UniqueFailingLate(UniqueFailing):
     retry_levels = (1.5,)
 
 
+class FailsWhenTold(Tell):
+    """Fails for good at its second attempt if its arguments say so; both keys come from them."""
+
+    retryable = True
+    retry_levels = (0,)
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str:
+        return f"told-{args['n']}"
+
+    @classmethod
+    def execution_key(cls, args: Any) -> str:
+        return f"told-{args['n']}"
+
+    def perform(self, args: Any) -> Any:
+        if args["fail"]:
+            raise ValueError(args["n"])
+        return super().perform(args)
+
+
 class FailsOnce(Job):
     """Succeeds at its second attempt."""
 

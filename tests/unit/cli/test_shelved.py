@@ -63,4 +63,18 @@ def test_what_is_not_there_is_an_error():
     with pytest.raises(click.ClickException, match="b is not in quarantine"):
         shelved.print_one([JOB], "b", "quarantine", as_json=False)
     with pytest.raises(click.ClickException, match="b is not in quarantine"):
-        shelved.report([], "deleted", "b", "quarantine", as_json=False)
+        shelved.report([], "deleted", ["b"], "quarantine", as_json=False)
+
+
+def test_of_several_that_were_named_each_that_was_not_moved_is_told_with_its_reason(capsys):
+    with pytest.raises(click.ClickException, match="b stays: its key is taken; c is not in the shelf"):
+        shelved.report(
+            [JOB], "requeued", ["a", "b", "c"], "the shelf", stays=({"b"}, "its key is taken"), as_json=False
+        )
+    assert capsys.readouterr().out == "requeued a\n"
+
+
+def test_of_all_those_that_stay_are_told_and_not_those_that_were_moved_and_came_back(capsys):
+    with pytest.raises(click.ClickException, match=r"^b stays: why$"):
+        shelved.report([JOB], "requeued", None, "the shelf", stays=({"a", "b"}, "why"), as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"requeued": ["a"]}
