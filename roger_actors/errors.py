@@ -47,7 +47,9 @@ RogerActorsError
     ├── InvalidTime (also ValueError)      a moment without a time zone, or too far away
     ├── InvalidJob                         a class that is no job, or arguments that cannot travel
     ├── UndecodableJob                     a payload that is no job of a known format
+    │   └── NewerFormat                    of a format that only a newer release reads
     ├── UnknownJobClass                    well formed, but this node has no such class
+    │   └── NewerJob                       it has, but an older version of it
     ├── JobTooLarge                        payload over the limit
     ├── JobNotFound                        no job of that id where it was looked for
     ├── DuplicateJob                       carries the queue key and the holder's id
@@ -374,10 +376,20 @@ class UndecodableJob(JobError):
     template = "payload is no job: {detail}"
 
 
+class NewerFormat(UndecodableJob):
+    """A payload is in a format that only a newer release reads. Data: `detail`."""
+
+
 class UnknownJobClass(JobError):
     """A well-formed job names a class that this node does not have. Data: `name`."""
 
     template = "no job class is registered as {name!r} on this node"
+
+
+class NewerJob(UnknownJobClass):
+    """A job is of a newer version of its class than this node has. Data: `name`, `version`, `known`."""
+
+    template = "job class {name!r} has version {known} on this node, and the job needs version {version}"
 
 
 class JobTooLarge(JobError):

@@ -38,7 +38,7 @@ COMMANDS: Final = {
     "resume": "Start the jobs of a paused queue again.",
     "buried": "Look at jobs that failed for good; requeue, edit or delete them.",
     "quarantine": "Look at payloads nobody could take; requeue or delete them.",
-    "parked": "Look at jobs of classes that no running node knows.",
+    "parked": "Look at jobs of classes or versions that no running node knows.",
     "demo": "Run two tenants through crashes and count what was lost.",
     "bench": "Measure this project beside its peers.",
 }

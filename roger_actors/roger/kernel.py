@@ -83,7 +83,7 @@ class Kernel:
         broker: On the kernel's loop; connected by the `connection` process.
         clock: For limits and stamps.
         log: Where the kernel's processes log.
-        classes: Registered names that the worker hosts know; empty until the first one is ready.
+        classes: What the worker hosts can run (`Registry.known`); empty until the first one is ready.
         partitions: The partitions wanted now, with their queues; kept by the manager.
         waiting: Partitions that are not open, with the reason; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.

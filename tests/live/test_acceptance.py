@@ -378,7 +378,7 @@ def test_many_jobs_are_enqueued_at_once_and_each_outcome_is_told(tenant: Any, ev
         b"",
         b"\xff\xfe",
         b"[1]",
-        b'{"v":99,"id":"x","class":"y","args":{}}',
+        b'{"v":0,"id":"x","class":"y","args":{}}',
         b'{"v":1}',
         b"[" * 100_000,
         b"x" * (10 << 20),

@@ -132,6 +132,17 @@ async def typed_requests(pid: Pid) -> None:
     assert_type(await GenServer.call(pid, Spell("en", capital=True), timeout=1.0), str)
 
 
+class Second(Job):
+    version = 2
+
+    @classmethod
+    def upcast(cls, args: Any, from_version: int) -> Any:
+        return {"id": args} if from_version == 1 else args
+
+    def perform(self, args: Any) -> None:
+        assert_type(self.record.version, int)
+
+
 class Reports(Hooks):
     def before_run(self, partition: str, record: JobRecord) -> float:
         return 1.0

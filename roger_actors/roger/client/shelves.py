@@ -87,7 +87,13 @@ def with_args(record: JobRecord, args: object, registry: Registry) -> JobRecord:
         made = registry.find(record.module).create(args, id=record.id)
     except UnknownJobClass:
         return attrs.evolve(record, args=arguments.travelling(record.module, args))
-    return attrs.evolve(record, args=made.args, queue_key=made.queue_key, execution_key=made.execution_key)
+    return attrs.evolve(
+        record,
+        args=made.args,
+        queue_key=made.queue_key,
+        execution_key=made.execution_key,
+        version=made.version,
+    )
 
 
 async def discard(broker: Broker, name: str, chosen: Chosen, timeout: float) -> list[Shelved]:

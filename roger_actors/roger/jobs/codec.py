@@ -19,10 +19,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from roger_actors.errors import JobTooLarge, UndecodableJob
+from roger_actors.errors import JobTooLarge, NewerFormat, UndecodableJob
 from roger_actors.roger.jobs.arguments import MAX_DEPTH, is_too_deep
 from roger_actors.roger.jobs.job import JobRecord
-from roger_actors.roger.jobs.job_class import MAX_LEVELS, MAX_SECONDS, MAX_TEXT
+from roger_actors.roger.jobs.job_class import MAX_LEVELS, MAX_SECONDS, MAX_TEXT, MAX_VERSION
 from roger_actors.roger.queue import DEFAULT_TYPE, is_type
 
 VERSION: Final = 1
@@ -38,6 +38,7 @@ _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 _Millis = Annotated[int, Meta(ge=0, le=2**53)]
 _Limit = Annotated[float, Meta(ge=1, le=MAX_SECONDS)]
 _Level = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+_Version = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
 _Fraction = Annotated[float, Meta(ge=0, le=1)]
 _Levels = Annotated[tuple[_Level, ...], Meta(min_length=1, max_length=MAX_LEVELS)]
 
@@ -60,6 +61,7 @@ class JobHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
         retryable: Whether it is run again after a failure.
         retry_levels: Seconds before the 1st, 2nd … retry; None for the node's.
         retry_jitter: Part of each of these that is added at random; None for the node's.
+        class_version: The version of the class that the arguments were made for.
     """
 
     v: _Number
@@ -76,16 +78,17 @@ class JobHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     retryable: bool = False
     retry_levels: _Levels | None = None
     retry_jitter: _Fraction | None = None
+    class_version: _Version = 1
 
 
-class _Version(msgspec.Struct):
+class _Format(msgspec.Struct):
     v: _Number
 
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_any: Final = msgspec.json.Decoder().decode
 _decode_header: Final = msgspec.json.Decoder(JobHeader).decode
-_decode_version: Final = msgspec.json.Decoder(_Version).decode
+_decode_version: Final = msgspec.json.Decoder(_Format).decode
 
 
 def encode(record: JobRecord) -> bytes:
@@ -105,6 +108,7 @@ def encode(record: JobRecord) -> bytes:
         retryable=record.retryable,
         retry_levels=record.retry_levels,
         retry_jitter=record.retry_jitter,
+        class_version=record.version,
     )
     return _encode(header)
 
@@ -118,6 +122,7 @@ def decode(payload: bytes, *, started_at: int | None = None) -> JobRecord:
 
     Raises:
         UndecodableJob: It is no job; says why on one line.
+        NewerFormat: It is one in a format that only a newer release reads.
     """
     header, args = _read(payload)
     return JobRecord(
@@ -134,6 +139,7 @@ def decode(payload: bytes, *, started_at: int | None = None) -> JobRecord:
         retryable=header.retryable,
         retry_levels=header.retry_levels,
         retry_jitter=header.retry_jitter,
+        version=header.class_version,
     )
 
 
@@ -144,6 +150,7 @@ def decode_header(payload: bytes) -> JobHeader:
 
     Raises:
         UndecodableJob: It is no job; says why on one line.
+        NewerFormat: It is one in a format that only a newer release reads.
     """
     return _read(payload)[0]
 
@@ -188,10 +195,20 @@ def _read(payload: bytes) -> tuple[JobHeader, Any]:
         header = _decode_header(payload)
         args = _decode_any(header.args)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError):
+            _refuse_other_format(_version_of(payload))  # goes before a shape that is not ours
         raise UndecodableJob(detail=_cause(payload, error)) from error
-    if header.v != VERSION or not _is_sound(header) or is_too_deep(payload, MAX_DEPTH + 1):
+    _refuse_other_format(header.v)
+    if not _is_sound(header) or is_too_deep(payload, MAX_DEPTH + 1):
         raise UndecodableJob(detail=_flaw(header))
     return header, args
+
+
+def _refuse_other_format(version: int | None) -> None:
+    if version not in (None, VERSION):
+        kind = NewerFormat if version > VERSION else UndecodableJob
+        detail = f"its format version is {version}, and this release reads {VERSION}"
+        raise kind(detail=detail)
 
 
 def _is_sound(header: JobHeader) -> bool:
@@ -201,8 +218,6 @@ def _is_sound(header: JobHeader) -> bool:
 
 
 def _flaw(header: JobHeader) -> str:
-    if header.v != VERSION:
-        return _unknown_version(header.v)
     if _is_sound(header):
         return f"its args are nested deeper than {MAX_DEPTH} levels"
     if not is_type(header.queue_type):
@@ -211,14 +226,13 @@ def _flaw(header: JobHeader) -> str:
 
 
 def _cause(payload: bytes, error: Exception) -> str:
-    """Say on one line what is wrong; a version that is not ours goes before a shape that is not."""
+    """Say on one line what is wrong."""
     if not payload.strip():
         return "it is empty"
     if isinstance(error, RecursionError):
         return f"it is nested deeper than {MAX_DEPTH} levels"
     if isinstance(error, msgspec.ValidationError):
-        version = _version_of(payload)
-        return str(error) if version in (None, VERSION) else _unknown_version(version)
+        return str(error)
     return f"it is not JSON: {error}"
 
 
@@ -227,7 +241,3 @@ def _version_of(payload: bytes) -> int | None:
         return _decode_version(payload).v
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-
-
-def _unknown_version(version: int | None) -> str:
-    return f"its format version is {version}, and this release reads {VERSION}"

@@ -11,6 +11,7 @@ Source:
 from __future__ import annotations
 
 import base64
+import inspect
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, NewType
@@ -47,6 +48,7 @@ class JobRecord:
         retryable: Whether it is run again after a failure.
         retry_levels: Seconds before the 1st, 2nd … retry; None for the node's.
         retry_jitter: Part of each of these that is added at random, 0 to 1; None for the node's.
+        version: Which version of the class the arguments were made for, 1 or more.
 
     Source:
         The struct of `Roger.Job`.
@@ -65,6 +67,7 @@ class JobRecord:
     retryable: bool = False
     retry_levels: tuple[float, ...] | None = None
     retry_jitter: float | None = None
+    version: int = 1
 
 
 class Job:
@@ -82,6 +85,8 @@ class Job:
             reason *timeout*, 1 or more; None for no limit; or a class method.
         retry_levels: Seconds before the 1st, 2nd … retry of this class; None for the node's.
         retry_jitter: Part of each of these that is added at random, 0 to 1; None for the node's.
+        version: Of the arguments that the class takes, 1 or more; count it up when they change, and write
+            `upcast` for those that are still queued.
         job_name: Name that messages know the class by; None for `module.Class`. Set it before
             moving or renaming a class whose jobs are still queued.
 
@@ -106,12 +111,18 @@ class Job:
     max_execution_time: float | Callable[..., float | None] | None = None
     retry_levels: Sequence[float] | None = None
     retry_jitter: float | None = None
+    version: int = 1
     job_name: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse at its definition a class that could not work."""
         super().__init_subclass__(**kwargs)
         classes.check_definition(cls)
+        if cls.version > 1 and inspect.getattr_static(cls, "upcast") is Job.__dict__["upcast"]:
+            detail = (
+                f"version is {cls.version}, and there is no upcast(cls, args, from_version) for older jobs"
+            )
+            raise InvalidJob(job=full_name(cls), detail=detail)
 
     def perform(self, args: Any) -> Any:
         """Do the work; may be `async def`. What it raises is a failure, what it returns goes to `after_run`.
@@ -132,6 +143,19 @@ class Job:
         """Return what jobs must share to run one after another, None for nothing."""
         del args
         return None
+
+    @classmethod
+    def upcast(cls, args: Any, from_version: int) -> Any:
+        """Return arguments that were made for an older version of the class as this one takes them.
+
+        Called before every attempt of an older job, in its worker host; what it raises is a failure of
+        the job, as if `perform` had raised it. The queue and the keys of the job stay what they were.
+
+        Args:
+            args: As they were enqueued.
+            from_version: The version that they were made for, less than `version`.
+        """
+        raise NotImplementedError
 
     @classmethod
     def create(cls, args: Any, id: str | None = None) -> JobRecord:  # noqa: A002 Roger's name
@@ -170,6 +194,7 @@ def create(job_class: type[Job], args: Any, id: str | None = None) -> JobRecord:
         retryable=_retryable(job_class),
         retry_levels=None if job_class.retry_levels is None else tuple(map(float, job_class.retry_levels)),
         retry_jitter=None if job_class.retry_jitter is None else float(job_class.retry_jitter),
+        version=job_class.version,
     )
 
 
@@ -228,9 +253,14 @@ def publish_opts(record: JobRecord, partition: str) -> dict[str, Any]:
 def execute(job_class: type[Job], record: JobRecord) -> Any:
     """Run a job and return what its `perform` returns (a coroutine, if that is `async def`).
 
+    A job of an older version of the class is brought to this one first.
+
     Process:
         The job thread of a worker host, or a test.
     """
+    if record.version < job_class.version:
+        args = job_class.upcast(record.args, record.version)
+        record = attrs.evolve(record, args=args, version=job_class.version)
     job = job_class()
     job.record = record
     return job.perform(record.args)

@@ -21,6 +21,8 @@ MAX_SECONDS: Final = 366 * 86_400.0
 """Longest time limit and retry level in seconds: what a broker can delay."""
 MAX_LEVELS: Final = 1000
 """Most retry levels a class may have."""
+MAX_VERSION: Final = 2**31
+"""Highest version of a class."""
 
 _TYPE: Final = queue.TYPE_WORDS
 _TEXT: Final = f"a string of 1 to {MAX_TEXT} printable characters"
@@ -127,6 +129,17 @@ def _check_jitter(job_class: type, member: str, value: Any) -> None:
         _refuse(job_class, member, value, _JITTER)
 
 
+def _check_version(job_class: type, member: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_VERSION:
+        _refuse(job_class, member, value, f"a whole number from 1 to {MAX_VERSION}")
+
+
+def _check_upcast(job_class: type, member: str, value: Any) -> None:
+    if not _is_method(value):
+        _refuse(job_class, member, value, f"@classmethod above def {member}(cls, args, from_version)")
+    _check_method(job_class, member, value, ("args", "from_version"))
+
+
 def _is_method(value: object) -> bool:
     return isinstance(value, classmethod | staticmethod)
 
@@ -178,5 +191,7 @@ _MEMBERS: Final[Mapping[str, Callable[[type, str, Any], None]]] = {
     "max_execution_time": _check_plain,
     "retry_levels": _check_levels,
     "retry_jitter": _check_jitter,
+    "version": _check_version,
+    "upcast": _check_upcast,
     "job_name": _check_name,
 }

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Sequence
 
-from roger_actors.errors import InvalidJob, UnknownJobClass
+from roger_actors.errors import InvalidJob, NewerJob, UnknownJobClass
 from roger_actors.roger.jobs import job
 from roger_actors.roger.jobs.job import Job
+from roger_actors.roger.jobs.versions import known_words
 
 
 class Registry:
@@ -71,21 +72,33 @@ class Registry:
             raise InvalidJob(job=name, detail=detail)
         return name
 
-    def find(self, name: str) -> type[Job]:
+    def find(self, name: str, version: int = 1) -> type[Job]:
         """Return the class that a message means.
+
+        Args:
+            name: Its registered name.
+            version: The version that the message was made for.
 
         Raises:
             UnknownJobClass: There is none of this name.
+            NewerJob: There is, but of an older version.
         """
-        try:
-            return self._classes[name]
-        except KeyError:
-            raise UnknownJobClass(name=name) from None
+        found = self._classes.get(name)
+        if found is None:
+            raise UnknownJobClass(name=name)
+        if version > found.version:
+            raise NewerJob(name=name, version=version, known=found.version)
+        return found
 
     @property
     def names(self) -> list[str]:
         """The registered names, sorted."""
         return sorted(self._classes)
+
+    @property
+    def known(self) -> list[str]:
+        """What the kernel is told of this registry; see `roger_actors.roger.jobs.versions`."""
+        return known_words({name: found.version for name, found in self._classes.items()})
 
 
 def _where(job_class: type[Job]) -> str:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from roger_actors.broker import Delivery
-from roger_actors.errors import UndecodableJob
+from roger_actors.errors import NewerFormat, UndecodableJob
 from roger_actors.otp import (
     Down,
     DynamicSupervisor,
@@ -167,7 +167,7 @@ def _arrived(state: State, source: Source, delivery: Delivery) -> None:
     try:
         header = decode_header(delivery.body)
     except UndecodableJob as error:
-        _aside(state, source, delivery, str(error))
+        _aside(state, source, delivery, error)
         return
     if delivery.redelivered and _is_known(state, source, delivery, header):
         return
@@ -323,22 +323,24 @@ def _ack(source: Source, delivery: Delivery) -> bool:
     return source.subscription is not None and source.subscription.ack(delivery)
 
 
-def _aside(state: State, source: Source, delivery: Delivery, cause: str) -> None:
-    """Put what is no job into quarantine, then ack it."""
-    kernel = state.kernel
-    kernel.log.error("partition %s: queue %s: %s; quarantined", state.partition, source.name, cause)
-    state.counts["quarantined"] += 1
+def _aside(state: State, source: Source, delivery: Delivery, error: UndecodableJob) -> None:
+    """Put what is no job into quarantine, and what only a newer release reads beside the parked; then ack."""
+    kernel, cause = state.kernel, str(error)
+    is_newer = isinstance(error, NewerFormat)
+    place, outcome = (queue.PARKED, "parked") if is_newer else (queue.QUARANTINE, "quarantined")
+    kernel.log.error("partition %s: queue %s: %s; %s", state.partition, source.name, cause, outcome)
+    state.counts[outcome] += 1
     shelved = Shelved(
         message_id=delivery.message_id or f"unnamed-{delivery.generation}-{delivery.tag}",
         queue=delivery.queue,
         partition=state.partition,
         cause=cause,
-        kind="payload",
+        kind="format" if is_newer else "payload",
         node=kernel.node,
         at=kernel.clock.wall(),
         body=delivery.body,
     )
-    publishing = kernel.broker.publish(shelved.to_message(queue.QUARANTINE), kernel.config.enqueue_timeout)
+    publishing = kernel.broker.publish(shelved.to_message(place), kernel.config.enqueue_timeout)
 
     def settle(done: asyncio.Future[None]) -> None:
         if source.subscription is None:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from roger_actors.broker import Change, Changed, Message, QueueSpec
-from roger_actors.errors import BrokerError, Unroutable
+from roger_actors.errors import BrokerError, UnknownJobClass, Unroutable
 from roger_actors.otp import process
 from roger_actors.roger import queue
 from roger_actors.roger.global_state import flags, queue_key
@@ -81,9 +81,10 @@ async def bury(run: Run) -> None:
 
 
 async def park(run: Run) -> None:
-    """Put a job of an unknown class where nodes of another release find it."""
+    """Put a job of a class, or a version of it, that is unknown where nodes of another release find it."""
     given = run.given
-    cause = f"no job class is registered as {given.header.class_name!r} on node {given.kernel.node}"
+    known = run.failure or Failure("class", message=str(UnknownJobClass(name=given.header.class_name)))
+    cause = f"{known.message} ({given.kernel.node})"
     parked = _shelved(run, cause, "class", attempts=given.header.retry_count)
     await _publish(run, parked.to_message(queue.PARKED))
 

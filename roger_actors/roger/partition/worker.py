@@ -113,7 +113,8 @@ def _done(run: Run, done: Done) -> Any:
         run.outcome = "done"
         return _finish(run) if run.given.header.queue_key is None else NoReply(run, then=_leave)
     run.failure = done.failure
-    return NoReply(run, then=_failed)
+    is_unknown = done.failure is not None and done.failure.kind == "class"
+    return NoReply(run, then=_park if is_unknown else _failed)
 
 
 def _begun(run: Run, _: Begun) -> Any:

@@ -1,8 +1,8 @@
-"""Tries again the jobs that were parked because nobody knew their class.
+"""Tries again the jobs that were parked because nobody knew their class, its version or their format.
 
-A well-formed job of an unknown class is most likely one of a newer release that runs elsewhere, or
-of one that is being rolled out. Every node looks at the parked jobs now and then, takes those whose
-class it knows back to their queue, and leaves the others.
+Such a job is most likely one of a newer release that runs elsewhere, or of one that is being rolled
+out. Every node looks at the parked jobs now and then, takes those that it can run back to their queue,
+and leaves the others.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from roger_actors.errors import BrokerError, UndecodableJob
 from roger_actors.otp import GenServer, NoReply, Ok, process
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import decode_header
+from roger_actors.roger.jobs.versions import is_known
 from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.shelf import shelf
 from roger_actors.roger.shelf.shelf import Shelved
@@ -45,22 +46,23 @@ class Parking(GenServer[Kernel]):
         return NoReply(kernel)
 
     async def _look(self, kernel: Kernel) -> None:
-        waiting = await shelf.look(kernel.broker, queue.PARKED, 1000)
-        known = {shelved.message_id for shelved in waiting if _class_of(shelved) in kernel.classes}
-        if not known:
+        counts = await kernel.broker.counts(queue.PARKED)
+        if counts is None or counts.messages == 0:
             return
 
         def rewrite(shelved: Shelved) -> Message | None:
-            if shelved.message_id not in known:
+            if not _can_run(shelved, kernel.classes):
                 return None
             return Message(shelved.queue, shelved.body, shelved.message_id, shelved.partition)
 
         moved = await shelf.put_back(kernel.broker, queue.PARKED, rewrite, kernel.config.enqueue_timeout)
-        kernel.log.info("took back %d parked jobs whose class is known now", len(moved))
+        if moved:
+            kernel.log.info("took back %d parked jobs whose class is known now", len(moved))
 
 
-def _class_of(shelved: Shelved) -> str:
+def _can_run(shelved: Shelved, known: frozenset[str]) -> bool:
     try:
-        return decode_header(shelved.body).class_name
+        header = decode_header(shelved.body)
     except UndecodableJob:
-        return ""
+        return False
+    return is_known(known, header.class_name, header.class_version)

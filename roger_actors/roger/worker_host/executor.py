@@ -35,7 +35,14 @@ from roger_actors.roger.jobs.codec import decode
 from roger_actors.roger.jobs.hooks import Hooks
 from roger_actors.roger.jobs.job import Job, JobRecord, execute
 from roger_actors.roger.jobs.registry import Registry
-from roger_actors.roger.worker_host.failure import exception_of, failure_of, kind_of, one_line, stack_of
+from roger_actors.roger.worker_host.failure import (
+    exception_of,
+    failure_of,
+    kind_of,
+    one_line,
+    refusal_of,
+    stack_of,
+)
 from roger_actors.roger.worker_host.mark import Marker
 from roger_actors.roger.worker_host.protocol import Done, HookDone, Run, RunHook
 
@@ -50,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 @attrs.frozen
 class Loaded:
-    """The modules are imported, the hooks made. Attributes: `classes`, registered names."""
+    """The modules are imported, the hooks made. Attributes: `classes`, what the registry knows."""
 
     classes: list[str]
 
@@ -185,7 +192,7 @@ class Executor:
             logger.error("worker host cannot start, %s raised\n%s", step, stack_of(error))  # noqa: TRY400 text is safe
             self._emit(Refused(f"{step}: {one_line(error)}"))
             return False
-        self._emit(Loaded(self._registry.names))
+        self._emit(Loaded(self._registry.known))
         return True
 
     def _work(self) -> None:
@@ -233,9 +240,9 @@ class Executor:
         started_at = int(time.time() * 1000)
         try:
             record = decode(run.payload, started_at=started_at)
-            job_class = self._registry.find(record.module)
+            job_class = self._registry.find(record.module, record.version)
         except JobError as error:
-            return Done(run.ticket, False, started_at, 0.0, failure_of(error))
+            return Done(run.ticket, False, started_at, 0.0, refusal_of(error))
         before_state = self._call_hook("before_run", run.partition, record)
         began = time.perf_counter()
         try:

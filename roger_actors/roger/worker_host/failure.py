@@ -12,7 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from roger_actors.errors import JobKilled, JobTimeout
+import msgspec
+
+from roger_actors.errors import JobError, JobKilled, JobTimeout, UnknownJobClass
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.worker_host.protocol import Failure, FailureKind
 
@@ -29,6 +31,12 @@ _ASYNCIO: Final = str(Path(asyncio.__file__).parent)
 def failure_of(error: BaseException) -> Failure:
     """Return why a job failed, from what its `perform` raised."""
     return Failure(kind_of(error), type_of(error), message_of(error), stack_of(error))
+
+
+def refusal_of(error: JobError) -> Failure:
+    """Return why a job was not run: of kind `class` where another release may know how."""
+    failure = failure_of(error)
+    return msgspec.structs.replace(failure, kind="class") if isinstance(error, UnknownJobClass) else failure
 
 
 def kind_of(error: BaseException) -> FailureKind:

@@ -13,9 +13,10 @@ import msgspec
 
 from roger_actors.otp import wire
 
-FailureKind = Literal["error", "exit", "timeout", "killed", "signal", "status"]
+FailureKind = Literal["error", "exit", "timeout", "killed", "signal", "status", "class"]
 """How a job failed: raised an exception; raised SystemExit or its like; ran too long; was killed; its
-host was ended by a signal; its host ended with a status."""
+host was ended by a signal; its host ended with a status; or it was not begun, because its class, or that
+version of it, is not known there."""
 
 
 @wire.register
@@ -83,7 +84,7 @@ class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
     Attributes:
         host: Number of the host.
         os_pid: Its OS process.
-        classes: Registered names of the job classes it can run.
+        classes: What it can run: the `known` of its registry.
     """
 
     host: int

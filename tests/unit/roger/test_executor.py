@@ -32,6 +32,19 @@ class Nothing(Job):
         return args
 
 
+class Second(Job):
+    version = 2
+
+    @classmethod
+    def upcast(cls, args, from_version):
+        if args == "raise":
+            raise ValueError(args)
+        return [args]
+
+    def perform(self, args):
+        seen.append(("second", args))
+
+
 class Waits(Job):
     def perform(self, args):
         gates["begun"].set()
@@ -233,26 +246,11 @@ def start():
 # -- start and stop -------------------------------------------------------------------------------
 
 
-def test_the_first_word_names_the_classes(start):
-    assert start().turn()[0] == Loaded(
-        sorted(
-            f"{__name__}.{name}"
-            for name in (
-                *(
-                    "Nothing",
-                    "Waits",
-                    "Raises",
-                    "Once",
-                    "Exits",
-                    "RaisesOddly",
-                    "Recurses",
-                    "Async",
-                    "ShowsRecord",
-                ),
-                *("ClosesOutput", "Holds", "AsyncHolds"),
-            )
-        )
-    )
+def test_the_first_word_names_the_classes_and_the_versions_above_one(start):
+    names = ["Nothing", "Waits", "Raises", "Once", "Exits", "RaisesOddly", "Recurses", "Async"]
+    names += ["ShowsRecord", "ClosesOutput", "Holds", "AsyncHolds", "Second", "Second@2"]
+
+    assert start().turn()[0] == Loaded(sorted(f"{__name__}.{name}" for name in names))
 
 
 def test_a_module_that_cannot_be_imported_is_refused_on_one_line(caplog):
@@ -450,10 +448,30 @@ def test_a_payload_that_is_no_job_fails_with_its_cause(start):
     assert failure.message == "payload is no job: Object missing required field `v`"
 
 
-def test_an_unknown_class_fails_by_name(start):
+def test_an_unknown_class_is_told_as_such_and_by_name(start):
     failure = start().outcome(Nothing, module="no.such.Job").failure
 
-    assert failure.type == "roger_actors.errors.UnknownJobClass"
+    assert (failure.kind, failure.type) == ("class", "roger_actors.errors.UnknownJobClass")
+
+
+def test_a_job_of_a_newer_version_is_not_begun_and_told_as_such(start):
+    failure = start("Watching").outcome(Nothing, version=2).failure
+
+    assert (failure.kind, failure.type) == ("class", "roger_actors.errors.NewerJob")
+    assert seen == ["start"]
+
+
+def test_a_job_of_an_older_version_is_run_with_its_arguments_brought_up(start):
+    start().outcome(Second, args=7, version=1)
+
+    assert seen == [("second", [7])]
+
+
+def test_what_upcast_raises_is_a_failure_of_the_job(start):
+    failure = start().outcome(Second, args="raise", version=1).failure
+
+    assert (failure.kind, failure.type, failure.message) == ("error", "ValueError", "raise")
+    assert "in upcast" in failure.stack
 
 
 @pytest.mark.parametrize("job_class", [Holds, AsyncHolds])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roger_actors.errors import JobTooLarge, UndecodableJob
+from roger_actors.errors import JobTooLarge, NewerFormat, UndecodableJob
 from roger_actors.roger.jobs import codec
 from roger_actors.roger.jobs.arguments import is_too_deep
 from roger_actors.roger.jobs.job import Job, JobRecord
@@ -28,6 +28,7 @@ FULL = JobRecord(
     retryable=True,
     retry_levels=(1.0, 2.5),
     retry_jitter=0.25,
+    version=3,
 )
 
 
@@ -73,6 +74,7 @@ def test_a_payload_is_json_with_a_version_and_roger_s_names():
         "retryable": True,
         "retry_levels": [1.0, 2.5],
         "retry_jitter": 0.25,
+        "class_version": 3,
     }
 
 
@@ -145,8 +147,10 @@ NO_JOBS = {
     "key no string": (job_with(queue_key=[1]), "at `$.queue_key`"),
     "key with a zero byte": (job_with(execution_key="a\0b"), "cannot be printed"),
     "queue type no name": (job_with(queue_type="other.lane"), "its queue_type 'other.lane' is no name"),
+    "version of nobody": (job_with(v=0), "its format version is 0, and this release reads 1"),
     "version of the future": (job_with(v=2), "its format version is 2, and this release reads 1"),
     "future with another shape": (b'{"v":2,"job":{}}', "its format version is 2, and this release reads 1"),
+    "class version of nobody": (job_with(class_version=0), "at `$.class_version`"),
     "version no number": (job_with(v="1"), "at `$.v`"),
     "absurd version": (job_with(v=10**30), "at `$.v`"),
     "negative count": (job_with(retry_count=-1), "at `$.retry_count`"),
@@ -177,6 +181,20 @@ def test_what_is_no_job_is_refused_with_its_cause_on_one_line(payload, cause, re
     assert cause in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("payload", [job_with(v=2), b'{"v":2,"job":{}}', job_with(v=2**31, args=[[1]])])
+def test_a_format_of_the_future_is_told_apart_from_what_is_no_job(payload):
+    with pytest.raises(NewerFormat):
+        codec.decode(payload)
+
+
+@pytest.mark.parametrize("name", ["version of nobody", "version no number", "absurd version", "no version"])
+def test_what_has_no_version_of_the_future_is_no_job(name):
+    with pytest.raises(UndecodableJob) as caught:
+        codec.decode(NO_JOBS[name][0])
+
+    assert not isinstance(caught.value, NewerFormat)
 
 
 @given(st.binary())

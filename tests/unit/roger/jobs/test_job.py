@@ -121,6 +121,43 @@ def test_perform_finds_its_record_on_itself():
     assert job.execute(Shows, record) is record
 
 
+class Third(Job):
+    """Takes `{"sum": …}`; its first version took a number, its second a list."""
+
+    version = 3
+
+    @classmethod
+    def upcast(cls, args, from_version):
+        assert from_version < cls.version
+        return {"sum": args if from_version == 1 else sum(args)}
+
+    def perform(self, args):
+        return args["sum"], self.record
+
+
+@pytest.mark.parametrize(("version", "args"), [(1, 6), (2, [1, 2, 3]), (3, {"sum": 6})])
+def test_a_job_of_any_older_version_is_brought_to_the_class_s_own(version, args):
+    record = JobRecord(id="an-id", module="third", args=args, version=version, queue_key="k")
+
+    performed, seen = job.execute(Third, record)
+
+    assert performed == 6
+    assert seen == JobRecord(id="an-id", module="third", args={"sum": 6}, version=3, queue_key="k")
+
+
+def test_a_record_says_which_version_it_was_made_for():
+    assert (Square.create(1).version, Third.create({"sum": 1}).version) == (1, 3)
+
+
+def test_a_class_below_one_with_an_upcast_has_it_too():
+    class Fourth(Third):
+        version = 4
+
+    record = JobRecord(id="an-id", module="fourth", args=6, version=1)
+
+    assert job.execute(Fourth, record)[0] == 6
+
+
 def test_a_class_may_be_known_by_another_name():
     class Renamed(Square):
         job_name = "square"
@@ -222,6 +259,11 @@ def test_creating_a_class_that_is_no_job_names_the_reason():
         ("retry_jitter", 1.5, "retry_jitter is 1.5, expected a number from 0 to 1, or None for the node's"),
         ("retry_jitter", True, "retry_jitter is True, expected"),
         ("retry_jitter", float("nan"), "retry_jitter is nan, expected"),
+        ("version", 0, "version is 0, expected a whole number from 1 to"),
+        ("version", True, "version is True, expected a whole number"),
+        ("version", 2, r"version is 2, and there is no upcast\(cls, args, from_version\) for older jobs"),
+        ("upcast", lambda self, args, from_version: args, r"expected @classmethod above def upcast\(cls"),
+        ("upcast", classmethod(lambda cls, args: args), r"cannot be called with \(cls, args, from_version\)"),
         ("job_name", "", "job_name is '', expected a string of 1 to 255 printable characters"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from roger_actors.errors import InvalidJob, UnknownJobClass
 from roger_actors.roger.jobs.job import Job
 from roger_actors.roger.jobs.registry import Registry
+from roger_actors.roger.jobs.versions import is_known
 
 
 class Square(Job):
@@ -69,3 +70,32 @@ def test_a_module_without_jobs_is_refused(module):
 def test_a_class_without_perform_cannot_be_registered():
     with pytest.raises(InvalidJob, match=r"defines no perform\(self, args\)"):
         Registry([type("Base", (Job,), {})])
+
+
+class Versioned(Job):
+    job_name = "versioned"
+    version = 12
+
+    @classmethod
+    def upcast(cls, args, from_version):
+        return args
+
+    def perform(self, args): ...
+
+
+def test_a_job_of_a_newer_version_than_the_class_is_not_known():
+    registry = Registry([Versioned])
+
+    assert registry.find("versioned", 1) is registry.find("versioned", 12) is Versioned
+    with pytest.raises(UnknownJobClass, match=r"'versioned' has version 12 on this node, .* version 13"):
+        registry.find("versioned", 13)
+
+
+def test_a_registry_says_what_its_host_can_run():
+    known = Registry([Versioned, Named]).known
+
+    assert known == ["named", "versioned", "versioned@12"]
+    assert [version for version in range(1, 20) if is_known(known, "versioned", version)] == [*range(1, 13)]
+    assert [version for version in (1, 2) if is_known(known, "named", version)] == [1]
+    assert not is_known(known, "other", 1)
+    assert not is_known(["odd@name", "versioned@x"], "odd", 2)
