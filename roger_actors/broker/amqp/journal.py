@@ -96,6 +96,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag="s"):
         answers: As in `Batch`, the latest, in the last part.
         leases: Of the entries of this part.
         timeout: As in `Epoch`.
+        reign: Which owner since the journal began wrote it, 1, 2, 3 …; the later one is right.
     """
 
     epoch: str
@@ -106,6 +107,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     answers: list[tuple[str, list[bool]]]
     leases: list[Lease] = []
     timeout: float = 0.0
+    reign: int = 0
 
     @property
     def is_last(self) -> bool:
@@ -316,6 +318,7 @@ class Replica:
 
     Attributes:
         epoch: The one that counts now, None before any was seen.
+        reign: How many owners there have been: those of the last snapshot and the epochs after it.
         state: The tables.
         timeout: See `Epoch`.
         needed: Position of the oldest entry that matters: what was before it is in a snapshot.
@@ -323,11 +326,12 @@ class Replica:
 
     def __init__(self) -> None:
         self.epoch: str | None = None
+        self.reign = 0
         self.state = State()
         self.timeout = 0.0
         self.needed = 0
         self._loading: State | None = None
-        self._began = self._parts = 0
+        self._began = self._parts = self._reign = 0
         self._author = ""
 
     def apply(self, entry: Entry, now: float, position: int = 0) -> None:
@@ -340,6 +344,7 @@ class Replica:
         """
         if isinstance(entry, Epoch):
             self.epoch, self.state.number, self._loading = entry.epoch, 0, None
+            self.reign += 1
             self.timeout = entry.timeout or self.timeout
         elif isinstance(entry, Batch):
             self._write(entry, now)
@@ -355,10 +360,10 @@ class Replica:
             loading.write(batch, now)
 
     def _load(self, part: Snapshot, now: float, position: int) -> None:
-        if self.epoch not in {None, part.epoch}:
+        if self._is_outdated(part):
             return
         if part.part == 0:
-            self._loading, self._author = State(part.number), part.epoch
+            self._loading, self._author, self._reign = State(part.number), part.epoch, part.reign
             self._began, self._parts = position, 0
         loading = self._loading
         if loading is None or (part.epoch, part.part) != (self._author, self._parts):
@@ -370,8 +375,18 @@ class Replica:
         self._parts += 1
         if part.is_last:
             self.epoch, self.state, self._loading = part.epoch, loading, None
+            self.reign = part.reign
             self.timeout = part.timeout or self.timeout
             self.needed = self._began
+
+    def _is_outdated(self, part: Snapshot) -> bool:
+        """Return whether a snapshot is of an owner that had been deposed, and wrote on for a while.
+
+        Its parts may stand between those of the right one, before or after the first of them.
+        """
+        if self._loading is not None and part.epoch != self._author and part.reign < self._reign:
+            return True
+        return self.epoch not in {None, part.epoch} and part.reign <= self.reign
 
 
 def _ends(leases: Sequence[Lease], now: float) -> dict[tuple[str, str], End]:

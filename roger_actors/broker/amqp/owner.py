@@ -145,6 +145,7 @@ class Owner:
         self._epoch = ""
         self._replica = Replica()
         self._state = State()
+        self._reign = 0
         self.is_owner = False
         self._unacked: deque[tuple[int, Delivery]] = deque()
         self._read = 0
@@ -276,7 +277,7 @@ class Owner:
         self._forget_before(self._replica.needed)
         if isinstance(entry, Epoch) and entry.epoch == self._epoch:
             self.is_owner = True
-            self._state = self._replica.state
+            self._state, self._reign = self._replica.state, self._replica.reign
             self._timeout = self._timeout or self._replica.timeout
             self._replica = Replica()
             logger.info("this node owns the tables")
@@ -344,6 +345,7 @@ class Owner:
                 state.answers() if is_last else [],
                 state.leases(piece, self._now()),
                 self._timeout,
+                self._reign,
             )
         )
 

@@ -31,9 +31,9 @@ def _batch(epoch: str, number: int, **writes: bytes | None) -> Batch:
     return Batch(epoch, number, [("t", key, value) for key, value in writes.items()], [])
 
 
-def _part(epoch: str, number: int, part: int, parts: int, **entries: bytes) -> Snapshot:
+def _part(epoch: str, number: int, part: int, parts: int, *, reign: int = 0, **entries: bytes) -> Snapshot:
     packed = msgspec.Raw(encode([("t", key, value) for key, value in entries.items()]))
-    return Snapshot(epoch, number, part, parts, packed, [])
+    return Snapshot(epoch, number, part, parts, packed, [], reign=reign)
 
 
 def _snapshot(state: State, epoch: str, now: float = 0.0) -> list[Snapshot]:
@@ -286,3 +286,18 @@ def test_a_deletion_leaves_no_lease_behind():
     _decide(state, Change("t", "k", None, b"w"), request="r3")
 
     assert _decide(state, claim, request="r4", now=1000.0) == [Changed(False, b"w")]
+
+
+def test_of_two_snapshots_whose_epochs_are_forgotten_that_of_the_later_reign_counts():
+    stale = _part("old", 3, 0, 1, reign=1, key=b"old")
+    right = [_part("new", 2, 0, 0, reign=2, key=b"new"), _part("new", 2, 1, 2, reign=2, other=b"new")]
+
+    for order in ([stale, *right], [right[0], stale, right[1]], [*right, stale]):
+        replica = _read(*order, _batch("old", 4, key=b"older"), _batch("new", 3, more=b"new"))
+
+        assert replica.state.scan("t", "") == {"key": b"new", "other": b"new", "more": b"new"}
+        assert replica.reign == 2
+
+
+def test_each_epoch_is_a_reign():
+    assert _read(Epoch("a"), Epoch("b"), _part("b", 0, 0, 1, reign=7), Epoch("c")).reign == 8

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from roger_actors.broker.amqp import journal, owner
@@ -231,8 +231,22 @@ STEPS = st.lists(
 )
 
 
+# A deposed owner's snapshot stands between two parts of its successor's.
+DEPOSED_IN_BETWEEN = [
+    ("ask", "one", 2),
+    ("sever", "one", 0),
+    ("ask", "one", 0),
+    ("flow", "one", 0),
+    ("flow", "one", 6),
+    ("compact", "two", 0),
+    ("ask", "one", 0),
+    ("compact", "one", 0),
+]
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
+@example(steps=DEPOSED_IN_BETWEEN)
 def test_owners_know_and_tell_only_what_the_journal_has_decided(monkeypatch: pytest.MonkeyPatch, steps):
     monkeypatch.setattr(journal, "SNAPSHOT_BYTES", 10)
     monkeypatch.setattr(owner, "GREET_SECONDS", 0.0)
