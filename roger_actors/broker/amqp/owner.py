@@ -12,6 +12,7 @@ for election again: the journal knows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import secrets
@@ -55,6 +56,7 @@ COMPACT_ENTRIES = 5000
 # a small one is written again often, which costs next to nothing, and a large one as seldom as is wise.
 RENEW_SMALL_SECONDS = 20.0
 RENEW_SECONDS = 120.0
+READ_SECONDS = 5.0
 GREET_SECONDS = 0.2
 STAND_SECONDS = 0.2
 TICK = 5.0
@@ -147,6 +149,7 @@ class Owner:
         self._state = State()
         self._reign = 0
         self.is_owner = False
+        self._elected = asyncio.Event()
         self._unacked: deque[tuple[int, Delivery]] = deque()
         self._read = 0
         self._changes: deque[tuple[str, Sequence[Change], Waiter]] = deque()
@@ -179,7 +182,11 @@ class Owner:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Stand back."""
+        """Stand back; not in the middle of the journal, though."""
+        if self._epoch and not self.is_owner:
+            # RabbitMQ may put back what is on its way to a consumer that closes before what that one holds.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._elected.wait(), READ_SECONDS)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -277,6 +284,7 @@ class Owner:
         self._forget_before(self._replica.needed)
         if isinstance(entry, Epoch) and entry.epoch == self._epoch:
             self.is_owner = True
+            self._elected.set()
             self._state, self._reign = self._replica.state, self._replica.reign
             self._timeout = self._timeout or self._replica.timeout
             self._replica = Replica()

@@ -282,3 +282,24 @@ def _read_anew(world: World) -> dict[str, bytes]:
         if number not in world.queue.acked:
             replica.apply(entry, 0.0)
     return replica.state.scan("t", "")
+
+
+def test_a_candidate_that_is_to_close_reads_the_journal_to_its_end_first():
+    async def run() -> None:
+        world = World()
+        link, candidate = world.links["one"], world.owners["one"]
+        await candidate.stand()
+        link.arrive()
+        world.queue.deliver()
+        closing = asyncio.create_task(candidate.close())
+        await world.turn()
+        assert not closing.done()
+        assert world.queue.line == [link]
+
+        link.arrive()
+        world.queue.deliver()
+
+        await closing
+        assert world.queue.line == []
+
+    asyncio.run(run())
