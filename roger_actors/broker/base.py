@@ -187,8 +187,8 @@ class Change(NamedTuple):
         kept: Whether the entry stays when its lease is over, and then only counts as absent to a change
             that expects None (a claim that may be taken over).
         log: More than 0 makes it an entry of a log: its value gets its number in the log and a space in
-            front, and the oldest are deleted over this many. Each table has one log for each first
-            segment of its keys.
+            front, and the oldest are deleted: those with the latest so many numbers stay, perhaps more.
+            Each table has one log for each first segment of its keys.
     """
 
     table: str

@@ -55,7 +55,7 @@ class Entries:
         if change.log and change.new is not None:
             number = self._number(name, change.key)
             change = change._replace(new=b"%d %s" % (number, change.new))
-            self._shorten(name, change.key, change.log)
+            self._shorten(name, change.key, number, change.log)
         self.sql.execute("DELETE FROM leases WHERE name = ? AND key = ?", (name, change.key))
         if change.new is not None and change.lease:
             self.sql.execute(
@@ -92,22 +92,22 @@ class Entries:
         ).fetchone()
         return int(row[0])
 
-    def _shorten(self, name: str, key: str, most: int) -> None:
-        """Make room for one more entry of a log, and some that follow: finding the oldest takes time."""
+    def _shorten(self, name: str, key: str, number: int, most: int) -> None:
+        """Note the place of an entry in its log, and delete what is older than the latest `most`."""
         segment = key[: key.find("/") + 1]
-        mine = "name = ? AND key >= ? AND key < ?"
-        place = (name, segment, _after(segment) or chr(MAX_CHARACTER))
-        count = self.sql.execute(f"SELECT count(*) FROM entries WHERE {mine}", place).fetchone()[0]  # noqa: S608
-        if count < most:
-            return
-        oldest = self.sql.execute(
-            f"SELECT key FROM entries WHERE {mine}"  # noqa: S608
-            " ORDER BY CAST(substr(value, 1, instr(value, x'20') - 1) AS INTEGER) LIMIT ?",
-            (*place, count - most + 1 + most // 100),
-        ).fetchall()
-        for (old,) in oldest:
-            self.sql.execute("DELETE FROM entries WHERE name = ? AND key = ?", (name, old))
-            self.sql.execute("DELETE FROM leases WHERE name = ? AND key = ?", (name, old))
+        log = (name, segment, number - most)
+        self.sql.execute("INSERT INTO logged VALUES (?, ?, ?, ?)", (name, segment, number, key))
+        for old, place in self.sql.execute(
+            "SELECT number, key FROM logged WHERE name = ? AND segment = ? AND number <= ?", log
+        ).fetchall():
+            # A key that has been written again since has another number.
+            value = self.sql.execute(
+                "SELECT value FROM entries WHERE name = ? AND key = ?", (name, place)
+            ).fetchone()
+            if value is not None and bytes(value[0]).startswith(b"%d " % old):
+                self.sql.execute("DELETE FROM entries WHERE name = ? AND key = ?", (name, place))
+                self.sql.execute("DELETE FROM leases WHERE name = ? AND key = ?", (name, place))
+        self.sql.execute("DELETE FROM logged WHERE name = ? AND segment = ? AND number <= ?", log)
 
     def get(self, table: str, key: str, now: float) -> bytes | None:
         """Return one value of a table, None if there is none."""

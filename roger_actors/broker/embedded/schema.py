@@ -49,6 +49,9 @@ CREATE TABLE IF NOT EXISTS leases (
 CREATE TABLE IF NOT EXISTS logs (
     name TEXT NOT NULL, segment TEXT NOT NULL, number INTEGER NOT NULL,
     PRIMARY KEY (name, segment)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS logged (
+    name TEXT NOT NULL, segment TEXT NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (name, segment, number)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lapsing ON leases (lapses) WHERE NOT kept;
 """
 """What came later: a file made before gets it when it is opened. Releases before do not miss it."""
