@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from roger_actors.broker.amqp.asking import Alter, Ask, Get, Look
 from roger_actors.broker.amqp.journal import (
     Batch,
     Entry,
@@ -35,7 +36,7 @@ from roger_actors.broker.amqp.journal import (
     decode,
     encode,
 )
-from roger_actors.broker.base import Change, Changed, Consumer, Delivery, Message, QueueSpec
+from roger_actors.broker.base import Change, Consumer, Delivery, Message, QueueSpec
 from roger_actors.errors import BrokerError
 
 logger = logging.getLogger(__name__)
@@ -63,29 +64,6 @@ TICK = 5.0
 _timeout_told = re.compile(r"Timeout value used: (\d+) ms").search
 
 
-class Get(msgspec.Struct, frozen=True, array_like=True, tag="g"):
-    """Ask for one value."""
-
-    table: str
-    key: str
-
-
-class Scan(msgspec.Struct, frozen=True, array_like=True, tag="s"):
-    """Ask for all entries whose key starts with a prefix."""
-
-    table: str
-    prefix: str
-
-
-class Alter(msgspec.Struct, frozen=True, array_like=True, tag="a"):
-    """Ask for changes."""
-
-    changes: list[Change]
-
-
-Look = Get | Scan
-Ask = Look | Alter
-Answer = bytes | None | dict[str, bytes] | list[Changed]
 Waiter = Callable[[Any], None]
 
 

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from roger_actors.broker.amqp.asking import Alter, Answer, Ask, Get, Scan
 from roger_actors.broker.amqp.consumer import AmqpConsumer
-from roger_actors.broker.amqp.owner import Alter, Answer, Ask, Get, Owner, Publishing, Scan
+from roger_actors.broker.amqp.owner import Owner, Publishing
 from roger_actors.broker.base import Change, Changed, Delivery, Message, QueueSpec
 from roger_actors.errors import BrokerError, ConnectionLost, TablesTimeout
 

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from roger_actors.broker.amqp import journal, owner
+from roger_actors.broker.amqp.asking import Alter, Get
 from roger_actors.broker.amqp.journal import Batch, Entry, Epoch, decode
-from roger_actors.broker.amqp.owner import Alter, Get, Owner
+from roger_actors.broker.amqp.owner import Owner
 from roger_actors.broker.base import Change, Delivery, Message
 from roger_actors.clock import ManualClock
 from roger_actors.errors import PublishUnconfirmed
