@@ -108,7 +108,7 @@ def need_job_modules(config: Config) -> None:
     """
     problems = check_imports(config, children=False)
     if problems:
-        raise InvalidConfig(source="node.jobs", problems=tuple(problems))
+        raise InvalidConfig(source=problems[0].key, problems=tuple(problems))
 
 
 def some_or_all(name: str) -> Callable[[F], F]:
