@@ -118,6 +118,9 @@ def _done(run: Run, done: Done) -> Any:
 
 
 def _begun(run: Run, _: Begun) -> Any:
+    if run.outcome:
+        process.send_after(HOOK_LIMIT, process.self(), HookOvertime())
+        return NoReply(run)
     limit = run.given.header.max_execution_time
     if limit is not None:
         process.send_after(limit, process.self(), Overtime())
@@ -152,7 +155,7 @@ def _withdrawn(run: Run, _: Withdrawn) -> Any:
 def _lend(run: Run, hook: str = "", failure: Failure | None = None) -> None:
     given = run.given
     header = given.header
-    watch = header.max_execution_time is not None and not hook
+    watch = header.max_execution_time is not None or bool(hook)
     process.send(
         POOL,
         Lend(
@@ -167,8 +170,6 @@ def _lend(run: Run, hook: str = "", failure: Failure | None = None) -> None:
             failure,
         ),
     )
-    if hook:
-        process.send_after(HOOK_LIMIT, process.self(), HookOvertime())
 
 
 async def _check_key(run: Run) -> Any:
