@@ -75,5 +75,5 @@ def prefetch(max_workers: int, mean_seconds: float | None) -> int:
     if mean_seconds is None or mean_seconds >= SHORT:
         return max_workers
     if mean_seconds >= SHORT / 5:
-        return max_workers * 2
+        return min(65_535, max_workers * 2)
     return min(65_535, max_workers + MOST_AHEAD)
