@@ -71,4 +71,6 @@ def test_jobs_flow_within_three_seconds_of_the_broker_s_port_being_open(
         assert events.next("ran")["args"] == "after"
         print(f"flowing {took:.2f} s after the port was open")
         assert took < FLOWING_WITHIN
-        assert running.health()["broker_error"] == ""
+        while running.health()["broker_error"]:  # jobs flow before the last of the connections is back
+            assert time.monotonic() - open_at < 2 * FLOWING_WITHIN
+            threading.Event().wait(0.02)
