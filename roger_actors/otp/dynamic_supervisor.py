@@ -27,7 +27,7 @@ from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import Fault, Reason, shown
 from roger_actors.otp.result import NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Name, Target
-from roger_actors.otp.send_request import refused
+from roger_actors.otp.send_request import ask
 from roger_actors.otp.serving import ServerProcess, Status
 from roger_actors.otp.supervision import dynamic
 from roger_actors.otp.supervision.acting import TRY_AGAIN, Child, forgetful, start_refused
@@ -115,7 +115,7 @@ class DynamicSupervisor(GenServer[State]):
         wrong = fault_of(spec, auto_shutdown="never")
         if wrong is not None:
             raise error_of(wrong)
-        return await _ask(supervisor, ("start_child", spec), timeout)
+        return await ask(supervisor, ("start_child", spec), timeout)
 
     @staticmethod
     def start_temporary(supervisor: Target, server: type[GenServer[Any]], *args: Any) -> Pid:
@@ -151,17 +151,17 @@ class DynamicSupervisor(GenServer[State]):
         Raises:
             ChildNotFound: No child has that pid.
         """
-        await _ask(supervisor, ("terminate_child", pid), timeout)
+        await ask(supervisor, ("terminate_child", pid), timeout)
 
     @staticmethod
     async def which_children(supervisor: Target, timeout: float | None = None) -> list[ChildInfo]:
         """Return the children, in no order, without ids."""
-        return [ChildInfo(*info) for info in await _ask(supervisor, ("which_children",), timeout)]
+        return [ChildInfo(*info) for info in await ask(supervisor, ("which_children",), timeout)]
 
     @staticmethod
     async def count_children(supervisor: Target, timeout: float | None = None) -> ChildCount:
         """Count the children."""
-        return ChildCount(*await _ask(supervisor, ("count_children",), timeout))
+        return ChildCount(*await ask(supervisor, ("count_children",), timeout))
 
     # ---------------------------------------------------------------- callbacks
 
@@ -231,13 +231,6 @@ def _temporary(server: type[GenServer[Any]]) -> ChildSpec:
 
 _TEMPORARY: Final[dict[type, ChildSpec]] = {}
 """The one spec of all temporary children of a class."""
-
-
-async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | None) -> Any:
-    answer = await here().call(supervisor, request, timeout)
-    if answer.__class__ is Refusal:
-        raise refused(answer)
-    return answer
 
 
 async def _start_child(state: State, spec: ChildSpec) -> Any:

@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Generic, TypeVar, Union, overload
 
 from roger_actors.errors import NoProcess, ServerExited, StartFailed
 from roger_actors.otp.child_spec import ChildInfo, ChildSpec, Start
-from roger_actors.otp.message import CastRequest, Exit, From, Refusal, Request
+from roger_actors.otp.message import CastRequest, Exit, From, Request
 from roger_actors.otp.pid import Pid, Ref
 from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import KILLED, NORMAL, TIMEOUT, ExitProcess, Fault, Reason, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import CURRENT, Log, Name, Process, Runtime, Target
-from roger_actors.otp.send_request import SendRequest, refused
+from roger_actors.otp.send_request import SendRequest, ask
 from roger_actors.otp.serving import FAILED, IGNORED, STARTING, BoundedServer, ServerProcess, Status
 from roger_actors.otp.via import Via
 
@@ -258,7 +258,7 @@ class GenServer(SendRequest, Generic[S]):
             ServerExited: It ended before it answered.
             Undeliverable: The request cannot travel to its host.
         """
-        return await _ask(target, request, timeout)
+        return await ask(target, request, timeout)
 
     @staticmethod
     def cast(target: Target, request: Any) -> None:
@@ -285,7 +285,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:get_state`.
         """
-        return await _ask(target, None, timeout, "get_state")
+        return await ask(target, None, timeout, "get_state")
 
     @staticmethod
     async def replace_state(target: Target, change: Callable[[Any], Any], timeout: float | None = 5.0) -> Any:
@@ -302,7 +302,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:replace_state`.
         """
-        return await _ask(target, change, timeout, "replace_state")
+        return await ask(target, change, timeout, "replace_state")
 
     @staticmethod
     async def get_status(target: Target, timeout: float | None = 5.0) -> dict[str, Any]:
@@ -315,7 +315,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:get_status`.
         """
-        status: dict[str, Any] = await _ask(target, None, timeout, "get_status")
+        status: dict[str, Any] = await ask(target, None, timeout, "get_status")
         return status
 
     @staticmethod
@@ -326,7 +326,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:suspend`.
         """
-        await _ask(target, None, timeout, "suspend")
+        await ask(target, None, timeout, "suspend")
 
     @staticmethod
     async def resume(target: Target, timeout: float | None = 5.0) -> None:
@@ -334,14 +334,7 @@ class GenServer(SendRequest, Generic[S]):
 
         Source: Erlang `sys:resume`.
         """
-        await _ask(target, None, timeout, "resume")
-
-
-async def _ask(target: Target, request: Any, timeout: float | None, operation: str | None = None) -> Any:
-    answer = await here().call(target, request, timeout, operation)
-    if answer.__class__ is Refusal:
-        raise refused(answer)
-    return answer
+        await ask(target, None, timeout, "resume")
 
 
 def _launch(

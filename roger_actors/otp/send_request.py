@@ -28,6 +28,14 @@ NO_REPLY: Final = Atom("no_reply")
 """What `check_response` says of a message that is no response."""
 
 
+async def ask(target: Target, request: Any, timeout: float | None, operation: str | None = None) -> Any:
+    """Ask a server, or with an operation its behaviour; raise what it refused with."""
+    answer = await here().call(target, request, timeout, operation)
+    if answer.__class__ is Refusal:
+        raise refused(answer)
+    return answer
+
+
 def refused(refusal: Refusal) -> errors.RogerActorsError:
     """Return the error that a server wants raised at its caller."""
     kind = getattr(errors, refusal.error, None)

@@ -30,7 +30,7 @@ from roger_actors.otp.process import current, here
 from roger_actors.otp.reason import ExitProcess, Fault, Reason, of_exception, shown
 from roger_actors.otp.result import Ignore, NoReply, Ok, Reply, Stop
 from roger_actors.otp.runtime import Name, Target
-from roger_actors.otp.send_request import refused
+from roger_actors.otp.send_request import ask
 from roger_actors.otp.serving import Status
 from roger_actors.otp.supervision import acting, code_change, dynamic, simple_one_for_one
 from roger_actors.otp.supervision.restart import (
@@ -130,7 +130,7 @@ class Supervisor(GenServer[Either]):
             InvalidChildSpec: It is wrong.
             StartFailed: It did not start; its spec is not kept.
         """
-        return await _ask(supervisor, ("start_child", spec_of(spec)), timeout)
+        return await ask(supervisor, ("start_child", spec_of(spec)), timeout)
 
     @staticmethod
     async def terminate_child(supervisor: Target, child: Any, timeout: float | None = None) -> None:
@@ -140,7 +140,7 @@ class Supervisor(GenServer[Either]):
             ChildNotFound: No child has that id; under `simple_one_for_one`: the pid is alive and no child.
             SimpleOneForOne: Under that strategy `child` must be a pid.
         """
-        await _ask(supervisor, ("terminate_child", child), timeout)
+        await ask(supervisor, ("terminate_child", child), timeout)
 
     @staticmethod
     async def restart_child(supervisor: Target, child: Any, timeout: float | None = None) -> Any:
@@ -151,7 +151,7 @@ class Supervisor(GenServer[Either]):
             SimpleOneForOne: Under that strategy no child is kept stopped.
             StartFailed: It did not start; its spec is kept.
         """
-        return await _ask(supervisor, ("restart_child", child), timeout)
+        return await ask(supervisor, ("restart_child", child), timeout)
 
     @staticmethod
     async def delete_child(supervisor: Target, child: Any, timeout: float | None = None) -> None:
@@ -161,13 +161,13 @@ class Supervisor(GenServer[Either]):
             ChildRunning, ChildRestarting, ChildNotFound: It is not a stopped child.
             SimpleOneForOne: Under that strategy no child is kept stopped.
         """
-        await _ask(supervisor, ("delete_child", child), timeout)
+        await ask(supervisor, ("delete_child", child), timeout)
 
     @staticmethod
     async def which_children(supervisor: Target, timeout: float | None = None) -> list[ChildInfo]:
         """Return the children, newest first; under `simple_one_for_one` in no order and without ids."""
         children: list[ChildInfo] = [
-            ChildInfo(*info) for info in await _ask(supervisor, ("which_children",), timeout)
+            ChildInfo(*info) for info in await ask(supervisor, ("which_children",), timeout)
         ]
         return children
 
@@ -179,12 +179,12 @@ class Supervisor(GenServer[Either]):
             ChildNotFound: No child has that id, or that pid under `simple_one_for_one`.
             SimpleOneForOne: Under that strategy `child` must be a pid.
         """
-        return ChildInfo(*await _ask(supervisor, ("which_child", child), timeout))
+        return ChildInfo(*await ask(supervisor, ("which_child", child), timeout))
 
     @staticmethod
     async def count_children(supervisor: Target, timeout: float | None = None) -> ChildCount:
         """Count the children; under `simple_one_for_one` there is always one spec."""
-        return ChildCount(*await _ask(supervisor, ("count_children",), timeout))
+        return ChildCount(*await ask(supervisor, ("count_children",), timeout))
 
     @staticmethod
     async def get_childspec(supervisor: Target, child: Any, timeout: float | None = None) -> ChildSpec:
@@ -193,7 +193,7 @@ class Supervisor(GenServer[Either]):
         Raises:
             ChildNotFound: No child has that id, or that pid under `simple_one_for_one`.
         """
-        spec: ChildSpec = await _ask(supervisor, ("get_childspec", child), timeout)
+        spec: ChildSpec = await ask(supervisor, ("get_childspec", child), timeout)
         return spec
 
     @staticmethod
@@ -252,7 +252,7 @@ class Supervisor(GenServer[Either]):
         Source:
             OTP `supervisor`, `code_change`.
         """
-        await _ask(supervisor, ("change_code", children), timeout)
+        await ask(supervisor, ("change_code", children), timeout)
 
     # ---------------------------------------------------------------- callbacks
 
@@ -359,10 +359,3 @@ def _change_code(state: Either, children: Any) -> Refusal | None:
         return None
     wrong = code_change.change(state, *wanted) if wanted.__class__ is tuple else wanted
     return None if wrong is None else Refusal("CallbackFailed", {"callback": "change_code", "reason": wrong})
-
-
-async def _ask(supervisor: Target, request: tuple[Any, ...], timeout: float | None) -> Any:
-    answer = await here().call(supervisor, request, timeout)
-    if answer.__class__ is Refusal:
-        raise refused(answer)
-    return answer
