@@ -12,9 +12,9 @@ PY := $(BIN)python
 COVERED := $(BIN)coverage run -m pytest
 JUNIT = --junitxml=build/junit/$@.xml
 # What `make test` runs, fast ones first. CI runs the same through .ci/run.
-STAGES := lint contracts types unit oracle conformance mutants live fault-sample docs examples wheel coverage
+STAGES := lint contracts types unit oracle conformance mutants-sample live fault-sample docs examples wheel coverage
 
-.PHONY: help demo test lint contracts types format unit oracle conformance mutants live fault-sample fault docs docs-serve examples wheel \
+.PHONY: help demo test lint contracts types format unit oracle conformance mutants mutants-sample live fault-sample fault docs docs-serve examples wheel \
 	coverage bench thespian-suite clean setup setup-dev
 
 help: ## List the targets
@@ -60,6 +60,9 @@ conformance: setup-dev ## The 224 lines of OTP's supervision, in memory and with
 
 mutants: setup-dev ## Break the deciding code, one fault at a time: each must turn its line red (ARGS="48 175")
 	@$(PY) -m tests.mutants $(ARGS)
+
+mutants-sample: setup-dev ## A quarter of these faults, another one for each commit
+	@$(PY) -m tests.mutants one-in 4
 
 oracle: setup-dev ## Play scenarios on Erlang's supervisor and on ours: the recorded, and 500 random for each seed (ARGS="1 2 3")
 	@.ci/with-erlang $(PY) -m tests.oracle check
