@@ -39,7 +39,17 @@ OF_THE_SESSION: set[int] = set()
 def pytest_configure(config: pytest.Config) -> None:
     # Every process started from here on carries this in its environment, wherever it is reparented to.
     os.environ[MARK] = f"{os.getpid()}-{secrets.token_hex(4)}"
+    _keep_nodes_apart(config)
     _select_lines(config.option)
+
+
+def _keep_nodes_apart(config: pytest.Config) -> None:
+    """Let nodes of this run be found by this run only: another checkout may test nodes of the same names."""
+    if "ROGER_RUNTIME_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="roger-run-", dir="/tmp")
+        os.environ["ROGER_RUNTIME_DIR"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder))
+        config.add_cleanup(lambda: os.environ.pop("ROGER_RUNTIME_DIR"))
 
 
 def _select_lines(option: argparse.Namespace) -> None:

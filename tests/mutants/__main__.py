@@ -153,7 +153,9 @@ def run(fault, folder, transports):
 
 def sample(faults, one_in):
     """Return every so many-th fault; the commit's hash says which."""
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     commit = asked.stdout.strip() if asked.returncode == 0 else "0"
     return faults[int(commit, 16) % one_in :: one_in]
 
