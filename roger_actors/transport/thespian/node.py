@@ -206,6 +206,7 @@ class UnixNode:
         self._made_in = self._pool_of = os.getpid()
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
         if process is not None:
             atexit.register(self._at_exit)
 
@@ -266,11 +267,12 @@ class UnixNode:
         if self._process is not None:
             atexit.unregister(self._at_exit)
         self._ask_to_stop(timeout)
-        # The admin has the same limit and does by force what the root has not done by then.
-        if not self._wait_gone(timeout + FORCE) and not self._kill():
-            raise TransportDown(node=self.name, detail=f"could not be stopped; see {self.directory}")
-        self.close()
-        run_directory.remove(self.directory)
+        with self._ending:  # another thread may wait for a slower stop, which this one has made quick
+            # The admin has the same limit and does by force what the root has not done by then.
+            if not self._wait_gone(timeout + FORCE) and not self._kill():
+                raise TransportDown(node=self.name, detail=f"could not be stopped; see {self.directory}")
+            self.close()
+            run_directory.remove(self.directory)
 
     def _ask_to_stop(self, timeout: float) -> None:
         with contextlib.suppress(OSError), contextlib.closing(_Connection(self.directory / ADMIN)) as admin:
