@@ -11,18 +11,23 @@ Everything here is pure: logs in, verdict out. Counters of the node are never as
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 import attrs
 
-from roger_actors.demo.history import SECOND, History, Run, deaths, histories, outlived
+from roger_actors.demo.history import NEVER, SECOND, History, Run, deaths, histories, is_last, outlived
 from roger_actors.demo.log import Entry
 
 RELEASED_WITHIN: Final = 5 * SECOND
 """Nanoseconds after a job's end in which its queue key may still refuse."""
+RECOVERED_WITHIN: Final = 60 * SECOND
+"""The same after a kill, a cut or an outage that kept the release of the key from the broker."""
+WHAT_TESTS_DO: Final = frozenset({"killed", "cut", "outage"})
+"""Lines that are about no job."""
 
 
 @attrs.define
@@ -66,11 +71,13 @@ class Verdict:
         tenants: The table.
         faults: What should not have happened, lost jobs included; empty when all is well.
         again: Jobs that ran more than once, as the docs allow, and why.
+        loose: Jobs that might have.
     """
 
     tenants: dict[str, Counts]
     faults: list[Fault]
     again: dict[str, str]
+    loose: set[str] = attrs.field(factory=set)
 
     @property
     def is_clean(self) -> bool:
@@ -124,23 +131,25 @@ def check(
         buried: Ids on the shelf of buried jobs, by tenant; None while it has not been looked at.
     """
     kills = [entry for entry in enqueued if entry.what == "killed"]
+    troubles = [entry for entry in enqueued if entry.what in WHAT_TESTS_DO]
     intakes, strays = _intakes(enqueued, kills)
     told = histories(
         jobs,
         kills,
         {job: intake.intent.retryable for job, intake in intakes.items()},
         {job: "its enqueue failed and was tried again" for job, each in intakes.items() if each.tries > 1},
+        [entry for entry in troubles if entry.what == "cut"],
     )
     shelf = None if buried is None else {job for ids in buried.values() for job in ids}
-    verdict = Verdict({}, strays, {})
+    verdict = Verdict({}, strays, {}, {job for job, history in told.items() if history.is_loose})
     for job in [*intakes, *(job for job in told if job not in intakes)]:
         _judge(verdict, job, intakes.get(job), told.get(job), shelf)
     runs = [run for history in told.values() for run in history.runs]
     verdict.faults.extend(_overlaps(runs, intakes))
     verdict.faults.extend(_disorder(runs, intakes))
-    verdict.faults.extend(_key_clashes(intakes, told, kills))
+    verdict.faults.extend(_key_clashes(intakes, told, troubles))
     verdict.faults.extend(Fault("", what) for what in outlived(jobs, kills))
-    if not kills:
+    if not troubles:
         verdict.faults.extend(_untold_deaths(jobs, told))
     return verdict
 
@@ -161,9 +170,11 @@ def _intakes(enqueued: Iterable[Entry], kills: Sequence[Entry]) -> tuple[dict[st
     for entry in enqueued:
         if entry.what == "intent":
             _intend(intakes.setdefault(entry.job, Intake(entry, entry)), entry, kills)
-        elif entry.what != "killed" and entry.job not in intakes:
+        elif entry.what in WHAT_TESTS_DO:
+            continue
+        elif entry.job not in intakes:
             strays.append(Fault(entry.job, f"{entry.what} without an intent"))
-        elif entry.what != "killed":
+        else:
             _conclude(intakes[entry.job], entry)
     for intake in intakes.values():
         if intake.is_open and not _was_cut_off(intake.latest, kills):
@@ -276,9 +287,14 @@ def _by_execution_key(runs: Iterable[Run], intakes: Mapping[str, Intake]) -> dic
 
 def _overlaps(runs: Iterable[Run], intakes: Mapping[str, Intake]) -> Iterable[Fault]:
     for (_, key), each in _by_execution_key(runs, intakes).items():
-        for first, second in pairwise(each):
-            if first.ended is None or second.begun < first.ended:
-                yield Fault(second.job, f"ran at the same time as {first.job}, both of execution key {key!r}")
+        longest = each[0] if each else None
+        for run in each[1:]:
+            assert longest is not None
+            if longest.ended is None or run.begun < longest.ended:
+                what = f"ran at the same time as {longest.job}, both of execution key {key!r}"
+                yield Fault(run.job, what)
+            if longest.ended is not None and (run.ended is None or run.ended > longest.ended):
+                longest = run
 
 
 def _disorder(runs: Iterable[Run], intakes: Mapping[str, Intake]) -> Iterable[Fault]:
@@ -288,45 +304,115 @@ def _disorder(runs: Iterable[Run], intakes: Mapping[str, Intake]) -> Iterable[Fa
         first_runs = {run.job: run for run in reversed(each)}.values()
         began = sorted((run for run in first_runs if intakes[run.job].is_certain), key=lambda run: run.begun)
         for first, second in pairwise(began):
-            if place[second.job] < place[first.job] and intakes[second.job].at < intakes[first.job].at:
+            if place[second.job] < place[first.job] and _is_earlier(intakes[second.job], intakes[first.job]):
                 yield Fault(
                     first.job, f"began before {second.job}, enqueued earlier, of execution key {key!r}"
                 )
 
 
+def _is_earlier(one: Intake, other: Intake) -> bool:
+    """Whether one job was surely enqueued before the other: by the same process, or before that began."""
+    if one.intent.pid == other.intent.pid:
+        return one.at < other.at
+    return one.at < other.intent.at
+
+
 def _key_clashes(
-    intakes: Mapping[str, Intake], told: Mapping[str, History], kills: Sequence[Entry]
+    intakes: Mapping[str, Intake], told: Mapping[str, History], troubles: Sequence[Entry]
 ) -> Iterable[Fault]:
     keyed: dict[tuple[str, str], list[Intake]] = defaultdict(list)
     for intake in intakes.values():
         if intake.intent.queue_key is not None:
             keyed[intake.intent.partition, intake.intent.queue_key].append(intake)
+    hindered = _hindered(troubles)
     for (_, key), each in keyed.items():
-        for intake in each:
-            others = [other for other in each if other is not intake]
-            if intake.fate == "accepted":
-                yield from _held_twice(key, intake, others, told)
-            elif intake.fate == "refused" and not any(_held(other, intake, told, kills) for other in others):
-                yield Fault(intake.intent.job, f"refused although nobody held queue key {key!r}")
+        yield from _held_twice(key, each, told)
+        yield from _refused_for_nothing(key, each, told, hindered)
 
 
-def _held_twice(
-    key: str, intake: Intake, others: Iterable[Intake], told: Mapping[str, History]
+def _ended(intake: Intake, told: Mapping[str, History]) -> int:
+    """Return when a job was told to have left, `NEVER` if it was not."""
+    history = told.get(intake.intent.job)
+    return NEVER if history is None or history.ended is None else history.ended
+
+
+def _held_twice(key: str, each: Iterable[Intake], told: Mapping[str, History]) -> Iterable[Fault]:
+    accepted = sorted((intake for intake in each if intake.fate == "accepted"), key=lambda intake: intake.at)
+    holder: Intake | None = None
+    for intake in accepted:
+        if holder is not None and _ended(holder, told) > intake.at:
+            what = f"accepted while {holder.intent.job} held queue key {key!r}"
+            yield Fault(intake.intent.job, what)
+        if holder is None or _ended(intake, told) > _ended(holder, told):
+            holder = intake
+
+
+def _refused_for_nothing(
+    key: str, each: Iterable[Intake], told: Mapping[str, History], hindered: Sequence[tuple[int, int]]
 ) -> Iterable[Fault]:
-    for other in others:
-        if other.fate != "accepted" or other.at > intake.at:
+    """Give the enqueues that were refused when no other job can have held the key."""
+    others = sorted((other for other in each if other.fate != "refused"), key=lambda other: other.intent.at)
+    meant = [other.intent.at for other in others]
+    held_until = list(accumulate((_held_until(_ended(other, told), hindered) for other in others), max))
+    for intake in each:
+        if intake.fate != "refused":
             continue
-        history = told.get(other.intent.job)
-        ended = history.ended if history is not None else None
-        if ended is None or ended > intake.at:
-            yield Fault(intake.intent.job, f"accepted while {other.intent.job} held queue key {key!r}")
+        before = bisect_right(meant, intake.at)
+        if not before or held_until[before - 1] < intake.intent.at:
+            yield Fault(intake.intent.job, f"refused although nobody held queue key {key!r}")
 
 
-def _held(other: Intake, refused: Intake, told: Mapping[str, History], kills: Sequence[Entry]) -> bool:
-    """Whether another job may have held the key when an enqueue was refused."""
-    if other.fate == "refused" or other.intent.at > refused.at:
-        return False
-    history = told.get(other.intent.job)
-    ended = history.ended if history is not None else None
-    since = refused.intent.at - RELEASED_WITHIN
-    return ended is None or ended > since or any(kill.at > ended for kill in kills)
+def _hindered(troubles: Iterable[Entry]) -> list[tuple[int, int]]:
+    """Return the times in which a release may not have got through, each with the end of its consequences."""
+    spans = (
+        (entry.at - round(entry.grace * SECOND) - RELEASED_WITHIN, entry.at + RECOVERED_WITHIN)
+        for entry in troubles
+    )
+    return sorted(spans)
+
+
+def _held_until(ended: int, hindered: Iterable[tuple[int, int]]) -> int:
+    """Return until when a key may refuse whose job has left."""
+    until = ended + RELEASED_WITHIN
+    for since, recovered in hindered:
+        if since <= until - RELEASED_WITHIN < recovered:
+            until = max(until, recovered)
+    return until
+
+
+class Unfinished:
+    """Counts, as the logs grow, the jobs that were accepted and whose end nothing tells yet.
+
+    It costs as much as the new lines; `check` reads everything.
+    """
+
+    def __init__(self) -> None:
+        self._retryable: dict[str, bool] = {}
+        self._accepted: set[str] = set()
+        self._ended: set[str] = set()
+
+    def take(self, enqueued: Iterable[Entry], jobs: Iterable[Entry]) -> None:
+        """Take new lines of both logs; of the jobs' log those that were read before the other's."""
+        for entry in enqueued:
+            if entry.what == "intent":
+                self._retryable[entry.job] = entry.retryable
+            elif entry.what == "accepted":
+                self._accepted.add(entry.job)
+        for entry in jobs:
+            if is_last(entry, retryable=self._retryable.get(entry.job, False)):
+                self._ended.add(entry.job)
+
+    @property
+    def jobs(self) -> set[str]:
+        """Their ids."""
+        return self._accepted - self._ended
+
+    @property
+    def accepted(self) -> int:
+        """How many jobs were accepted."""
+        return len(self._accepted)
+
+    @property
+    def finished(self) -> int:
+        """How many jobs have left for good."""
+        return len(self._ended)

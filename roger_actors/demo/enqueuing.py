@@ -56,8 +56,8 @@ class Enqueuer:
         self._log.append(entry)
         return entry.what != "unknown"
 
-    def enqueue_many(self, planned: Sequence[Planned]) -> list[Planned]:
-        """Enqueue jobs of one partition together and return those whose fate is unknown."""
+    def enqueue_many(self, planned: Sequence[Planned]) -> list[str]:
+        """Enqueue jobs of one partition together and return the fate of each, as it stands in the log."""
         self._log.append(*map(_intent, planned))
         try:
             outcomes = self._client.enqueue_many([each.record for each in planned], planned[0].partition)
@@ -68,7 +68,7 @@ class Enqueuer:
             for each, outcome in zip(planned, outcomes, strict=True)
         ]
         self._log.append(*entries)
-        return [each for each, entry in zip(planned, entries, strict=True) if entry.what == "unknown"]
+        return [entry.what for entry in entries]
 
 
 def in_batches(planned: Sequence[Planned], size: int = TOGETHER) -> list[list[Planned]]:

@@ -4,7 +4,8 @@ Without a kill a job's history is strict: every attempt begins once and ends onc
 only after a failure that is retried, and nothing follows its last end. A kill of the node loosens it
 for the jobs that it hit, and only for those: one that was running, or had ended so shortly before
 that its acknowledgement may not have reached the broker, may run again (at least once, as the docs
-say). So does the death of a worker host, for a job that ended on it a moment before, or had just begun
+say). So does a node's time without the broker, for the jobs that ran there and where another node goes
+on. So does the death of a worker host, for a job that ended on it a moment before, or had just begun
 when another was taken for the one to blame. Every other second run is a fault.
 
 Everything here is pure.
@@ -24,6 +25,8 @@ ENDED_WITH_ITS_HOST: Final = frozenset({"signal", "status"})
 """Kinds of failure after which the same attempt runs again, because the job is not to blame yet."""
 UNREPORTED: Final = SECOND // 2
 """Nanoseconds before a worker host's death in which an end may not have been reported."""
+NEVER: Final = 1 << 62
+"""A moment after all others."""
 
 
 @attrs.frozen
@@ -36,6 +39,7 @@ class Run:
         pid: The worker host that ran it.
         begun: When, in nanoseconds.
         ended: When its end was told, or a kill ended it; None while it runs.
+        node: Which start of which node its host belongs to, empty where there is only one.
     """
 
     job: str
@@ -43,6 +47,7 @@ class Run:
     pid: int
     begun: int
     ended: int | None = None
+    node: str = ""
 
 
 @attrs.define
@@ -59,6 +64,7 @@ class History:
         failures: Attempts that failed and were retried.
         ended: When the first last end was told.
         told: Deaths of worker hosts that were told as this job's end.
+        is_cut: Whether a node that ran it was without the broker, so that another may run it too.
     """
 
     retryable: bool
@@ -70,6 +76,8 @@ class History:
     failures: int = 0
     ended: int | None = None
     told: int = 0
+    is_cut: bool = False
+    _alive: dict[int, int] = attrs.field(factory=dict)
     _expected: int = 0
     _untold: int = 0
     _loose: str = ""
@@ -80,12 +88,32 @@ class History:
         """Whether the job has left for good."""
         return bool(self.ends)
 
+    @property
+    def is_loose(self) -> bool:
+        """Whether the job may run more than once."""
+        return bool(self._loose)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run has no end yet."""
+        return any(run.ended is None for run in self.runs)
+
+    @property
+    def last_at(self) -> int:
+        """When the last line about it was written."""
+        return self._last.at if self._last is not None else 0
+
     def loosen(self, why: str) -> None:
         """Allow the job to run more than once from now on."""
         self._loose = self._loose or why
 
     def take(self, entry: Entry) -> None:
         """Take the next line."""
+        self._alive[entry.pid] = entry.at
+        if entry.what == "working":
+            if not any(run.pid == entry.pid and run.ended is None for run in self.runs):
+                self.faults.append(_not_running(entry))
+            return
         if entry.what == "begun":
             self._begin(entry)
         else:
@@ -99,28 +127,36 @@ class History:
         """
         if entry.pid != 0:
             return
-        hit = [run for run in self.runs if run.ended is None]
+        hit = [run for run in self.runs if run.ended is None and is_of(run.node, entry.node)]
         for run in hit:
             self._close(run, entry.at)
+        last = self._last
         if hit:
             self.loosen("it ran when the node was killed")
-        elif self._last is not None and entry.at - self._last.at <= entry.grace * SECOND:
+        elif last is not None and is_of(last.node, entry.node) and entry.at - last.at <= entry.grace * SECOND:
             self.loosen("it ended just before the node was killed")
 
     def finish(self) -> None:
-        """Take note that no line follows."""
+        """Take note that no line follows.
+
+        A run of a node that was cut off may have been ended without a word, so that it does no harm beside
+        the run of another node: it was alive until its last line, as far as anybody can tell.
+        """
+        if self.is_cut and self.has_ended:
+            for run in [run for run in self.runs if run.ended is None]:
+                self._close(run, max(run.begun, self._alive[run.pid]))
         if self._untold:
             self.again.append("another job was taken for the one that ended its worker host")
 
     def _begin(self, entry: Entry) -> None:
         if not self._follows_death(entry):
-            running = any(run.ended is None for run in self.runs)
+            running = self.is_running
             if running or self.has_ended or entry.attempt != self._expected:
                 why = _why_not(entry, running=running, ended=self.has_ended, expected=self._expected)
                 self._again(why, entry)
             elif self._loose and any(run.attempt == entry.attempt for run in self.runs):
                 self.again.append(self._loose)
-        self.runs.append(Run(entry.job, entry.attempt, entry.pid, entry.at))
+        self.runs.append(Run(entry.job, entry.attempt, entry.pid, entry.at, node=entry.node))
 
     def _follows_death(self, entry: Entry) -> bool:
         """Whether the job begins elsewhere because its worker host died; that may be told later."""
@@ -135,7 +171,7 @@ class History:
         if not gone or entry.attempt - gone[-1].attempt not in (0, 1):
             return False
         self._expected = entry.attempt
-        return not any(run.ended is None for run in self.runs)
+        return not self.is_running
 
     def _again(self, what: str, entry: Entry) -> None:
         if self._died_unreported(entry):
@@ -172,16 +208,13 @@ class History:
         else:
             is_told = False  # it never ran, and no host ended with it
         self.told += is_told
-        if entry.what != "failed" or self._is_final(entry):
+        if is_last(entry, retryable=self.retryable):
             self.ends.append(entry.what)
             self.ended = self.ended or entry.at
         else:
             self.failures += 1
             following = entry.attempt + (entry.kind not in ENDED_WITH_ITS_HOST)
             self._expected = max(self._expected, following)
-
-    def _is_final(self, entry: Entry) -> bool:
-        return not self.retryable and entry.kind not in ENDED_WITH_ITS_HOST
 
     def _run_of(self, entry: Entry) -> Run | None:
         """Return the run that a line ends: by its own process, or by a hook's elsewhere."""
@@ -205,8 +238,24 @@ def _not_running(entry: Entry) -> str:
     return f"{entry.what} was told of attempt {entry.attempt}, which was not running"
 
 
+def is_of(node: str, hit: str) -> bool:
+    """Whether a line of a node is of the one that was hit; empty: all were, or there is only one."""
+    return not hit or node == hit
+
+
+def is_last(entry: Entry, *, retryable: bool) -> bool:
+    """Whether a line says that its job has left for good."""
+    if entry.what in ("begun", "working"):
+        return False
+    return entry.what != "failed" or (not retryable and entry.kind not in ENDED_WITH_ITS_HOST)
+
+
 def histories(
-    jobs: Sequence[Entry], kills: Sequence[Entry], retryable: dict[str, bool], loose: dict[str, str]
+    jobs: Sequence[Entry],
+    kills: Sequence[Entry],
+    retryable: dict[str, bool],
+    loose: dict[str, str],
+    cuts: Sequence[Entry] = (),
 ) -> dict[str, History]:
     """Build the history of every job that has written a line.
 
@@ -215,22 +264,80 @@ def histories(
         kills: The `killed` lines.
         retryable: Whether a job is retried, by id.
         loose: Jobs that may run more than once whatever is killed, and why.
+        cuts: The `cut` lines.
     """
-    died = deaths(jobs, kills)
-    found: dict[str, History] = {}
+    building = _Building(deaths(jobs, kills), retryable, loose, _cut_off(jobs, cuts))
     for entry in _merged(jobs, kills):
         if entry.what == "killed":
-            for history in found.values():
-                history.kill(entry)
-            continue
-        if entry.job not in found:
-            found[entry.job] = History(retryable.get(entry.job, False), died)
-            if entry.job in loose:
-                found[entry.job].loosen(loose[entry.job])
-        found[entry.job].take(entry)
-    for history in found.values():
+            building.kill(entry)
+        else:
+            building.take(entry)
+    for history in building.found.values():
         history.finish()
-    return found
+    return building.found
+
+
+class _Building:
+    """The histories so far, and which of them a kill may still hit: those at work and the latest."""
+
+    def __init__(
+        self, died: Mapping[int, int], retryable: dict[str, bool], loose: dict[str, str], cut_off: set[str]
+    ) -> None:
+        self.found: dict[str, History] = {}
+        self._died = died
+        self._retryable, self._loose, self._cut_off = retryable, loose, cut_off
+        self._running: dict[str, None] = {}
+        self._latest: dict[str, None] = {}
+
+    def take(self, entry: Entry) -> None:
+        history = self.found.get(entry.job)
+        if history is None:
+            history = self.found[entry.job] = self._new(entry.job)
+        history.take(entry)
+        self._latest.pop(entry.job, None)
+        self._latest[entry.job] = None
+        if history.is_running:
+            self._running[entry.job] = None
+        else:
+            self._running.pop(entry.job, None)
+
+    def _new(self, job: str) -> History:
+        history = History(self._retryable.get(job, False), self._died)
+        if job in self._loose:
+            history.loosen(self._loose[job])
+        if job in self._cut_off:
+            history.is_cut = True
+            history.loosen("it ran on a node that was without the broker")
+        return history
+
+    def kill(self, entry: Entry) -> None:
+        since = entry.at - entry.grace * SECOND
+        hit = dict(self._running)
+        for job in reversed(self._latest):
+            if self.found[job].last_at < since:
+                break
+            hit[job] = None
+        for job in hit:
+            self.found[job].kill(entry)
+            if not self.found[job].is_running:
+                self._running.pop(job, None)
+
+
+def _cut_off(jobs: Sequence[Entry], cuts: Sequence[Entry]) -> set[str]:
+    """Return the jobs that ran, or ended, on a node while it was without the broker."""
+    if not cuts:
+        return set()
+    spans: dict[tuple[str, int, int], list[int]] = {}
+    for entry in jobs:
+        span = spans.setdefault((entry.job, entry.pid, entry.attempt), [entry.at, entry.at])
+        span[1] = NEVER if entry.what in ("begun", "working") else entry.at
+    nodes = {entry.pid: entry.node for entry in jobs}
+    return {
+        job
+        for (job, pid, _), (begun, ended) in spans.items()
+        for cut in cuts
+        if is_of(nodes[pid], cut.node) and begun <= cut.at and ended >= cut.at - cut.grace * SECOND
+    }
 
 
 def _is_told_elsewhere(entry: Entry) -> bool:
@@ -269,10 +376,26 @@ def _merged(jobs: Iterable[Entry], kills: Sequence[Entry]) -> Iterator[Entry]:
 
 def outlived(jobs: Iterable[Entry], kills: Sequence[Entry]) -> list[str]:
     """Return what a process wrote after it was known to be dead, in words."""
-    first: dict[int, int] = {}
-    return [
-        f"process {entry.pid} wrote {entry.what!r} after it was killed"
-        for entry in jobs
-        for kill in kills
-        if kill.pid in (0, entry.pid) and first.setdefault(entry.pid, entry.at) < kill.at < entry.at
-    ]
+    dead: dict[tuple[int, str], int | None] = {}
+    found = []
+    for entry in jobs:
+        process = (entry.pid, entry.node)
+        if process not in dead:
+            dead[process] = _killed_at(entry, kills)
+        at = dead[process]
+        if at is not None and at < entry.at:
+            found.append(f"process {entry.pid} wrote {entry.what!r} after it was killed")
+    return found
+
+
+def _killed_at(first: Entry, kills: Iterable[Entry]) -> int | None:
+    """Return when the process that wrote its first line was killed; its number may be another's later."""
+    return min(
+        (
+            kill.at
+            for kill in kills
+            if kill.at > first.at
+            and (kill.pid == first.pid or (not kill.pid and is_of(first.node, kill.node)))
+        ),
+        default=None,
+    )

@@ -76,6 +76,27 @@ class Serial(Nap):
         return f"serial-{args['about']}"
 
 
+class UniqueSerial(Serial):
+    """Both: one of its kind, and one after another with the serial ones about the same."""
+
+    @classmethod
+    def queue_key(cls, args: Any) -> str:
+        """Return what it alone is about."""
+        return f"sole-{args['sole']}"
+
+
+class LongSerial(Serial):
+    """A serial job that shows, again and again, that it is still at work."""
+
+    def work(self, args: Any) -> str:
+        """Wait, and write a line every now and then."""
+        end = time.monotonic() + args["seconds"]
+        while time.monotonic() < end:
+            time.sleep(0.05)  # noqa: TID251 - this is what the job does
+            recorded.tell(self.record, args["partition"], "working")
+        return f"{args['seconds']} s"
+
+
 # -- trouble --------------------------------------------------------------------------------------
 
 

@@ -11,15 +11,18 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-Step: TypeAlias = Literal["intent", "accepted", "refused", "unknown", "cancel", "killed"]
-"""What the enqueuer writes; `cancel` before it cancels a job that runs, `killed` when a test's victims
-are gone."""
-Event: TypeAlias = Literal["begun", "done", "failed", "cancelled", "buried"]
-"""What jobs and hooks write."""
+Step: TypeAlias = Literal["intent", "accepted", "refused", "unknown", "cancel", "killed", "cut", "outage"]
+"""What the enqueuer writes; `cancel` before it cancels a job that runs. Fault tests write `killed` when
+their victims are gone, `cut` when a node has been without the broker while others were not, and
+`outage` when the broker has served nobody."""
+Event: TypeAlias = Literal["begun", "working", "done", "failed", "cancelled", "buried"]
+"""What jobs and hooks write; `working` is a sign of life of a job that runs for long."""
+NODE: Final = "ROGER_DEMO_NODE"
+"""The variable that says which start of which node a process belongs to, where there are several."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,7 +41,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         pid: The process that wrote the line; of `killed` the process that was killed, 0 for all of a node.
         kind: How it failed: `error`, `exit`, `timeout`, `signal`, `status`.
         detail: For people.
-        grace: Of `killed`: seconds before it in which an end may not have been acknowledged.
+        grace: Of `killed`: seconds before it in which an end may not have been acknowledged. Of `cut` and
+            `outage`: how many seconds it lasted, until this line.
+        node: Which start of which node wrote the line, or was killed or cut; empty where there is only one,
+            and for all of them.
     """
 
     at: int
@@ -54,6 +60,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = ""
     detail: str = ""
     grace: float = 0.0
+    node: str = ""
 
 
 _encode = msgspec.json.Encoder().encode

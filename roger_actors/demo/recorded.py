@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from roger_actors.demo.log import Entry, Event, Log, now
+from roger_actors.demo.log import NODE, Entry, Event, Log, now
 from roger_actors.roger import Hooks, Job, JobRecord
 
 HELD_AT_MOST: Final = 20.0
@@ -38,6 +38,7 @@ def tell(record: JobRecord, partition: str, what: Event, kind: str = "", detail:
         pid=os.getpid(),
         kind=kind,
         detail=" ".join(detail.split())[:200],
+        node=os.environ.get(NODE, ""),
     )
     _log_of(record.args["log"], os.getpid()).append(entry)
 

@@ -28,7 +28,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Node.start(tables) as node:
-        (places.directory / "ready").write_text(str(seed))
+        (places.directory / f"ready-{node.config.name}").write_text(str(seed))
         maker = plan.Maker(places, seed)
         files = plan.sources(seed, 100_000)
         enqueuer = Enqueuer(node, Log(places.enqueued, durable=True))

@@ -1,4 +1,4 @@
-"""Must 6: a node killed with SIGKILL, every process of it, at any moment, and started again loses nothing.
+"""A node killed with SIGKILL, every process of it, in each window, and started again loses nothing.
 
 The seed is printed; ROGER_FAULT_SEED sets it. ROGER_FAULT_KILLS sets how many kills each window gets in
 the long test.
@@ -11,18 +11,20 @@ from typing import Any
 
 import pytest
 
+from tests.fault import kills, windows
+
 SAMPLE_TIMES = 1
 LONG_TIMES = int(os.environ.get("ROGER_FAULT_KILLS", "3"))
 MOST_KILLS = 40
 AIMED_TIMES = 4  # what was seen a moment before a kill may be over when all is dead
-
-
-RUNNING = "jobs running"
-UNCONFIRMED = "published but not yet confirmed"
-WAITING = "waiting on an execution key"
-DELAYED = "delayed for a retry"
-BEFORE_ACK = "between follow-up and ack"
-WINDOWS = (RUNNING, UNCONFIRMED, WAITING, DELAYED, BEFORE_ACK)
+WINDOWS = (
+    windows.RUNNING,
+    windows.BEFORE_CONFIRM,
+    windows.WAITING,
+    windows.DELAYED,
+    windows.AFTER_FOLLOW_UP,
+    windows.BEFORE_ACK,
+)
 
 
 def judge(campaign: Any, wanted: int) -> None:
@@ -34,16 +36,17 @@ def judge(campaign: Any, wanted: int) -> None:
 
 @pytest.mark.timeout(150)
 def test_a_node_killed_once_in_every_window_loses_nothing(campaign):
-    for kill, windows in (
-        (campaign.kill_at_random, ()),
-        (campaign.kill_in_keys_and_delays, (RUNNING, WAITING, DELAYED)),
-        (campaign.kill_before_ack, (BEFORE_ACK,)),
-        (campaign.kill_unconfirmed, (UNCONFIRMED,)),
+    for kill, aimed_at in (
+        (kills.at_random, ()),
+        (kills.in_keys_and_delays, (windows.RUNNING, windows.WAITING, windows.DELAYED)),
+        (kills.after_follow_up, (windows.AFTER_FOLLOW_UP,)),
+        (kills.before_ack, (windows.BEFORE_ACK,)),
+        (kills.before_confirm, (windows.BEFORE_CONFIRM,)),
     ):
         for _ in range(AIMED_TIMES):
-            kill()
+            kill(campaign)
             campaign.start()
-            if all(campaign.hits[window] for window in windows):
+            if all(campaign.hits[window] for window in aimed_at):
                 break
 
     judge(campaign, SAMPLE_TIMES)
@@ -52,34 +55,35 @@ def test_a_node_killed_once_in_every_window_loses_nothing(campaign):
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_node_killed_again_and_again_in_every_window_loses_nothing(campaign):
-    kills = 0
-    while min(campaign.hits[window] for window in WINDOWS) < LONG_TIMES and kills < MOST_KILLS:
+    count = 0
+    while min(campaign.hits[window] for window in WINDOWS) < LONG_TIMES and count < MOST_KILLS:
         kill = campaign.chosen.choice(
             [
-                campaign.kill_at_random,
-                campaign.kill_at_random,
-                campaign.kill_in_keys_and_delays,
-                campaign.kill_before_ack,
-                campaign.kill_unconfirmed,
+                kills.at_random,
+                kills.at_random,
+                kills.in_keys_and_delays,
+                kills.after_follow_up,
+                kills.before_ack,
+                kills.before_confirm,
             ]
         )
         if campaign.chosen.random() < 0.3:
             campaign.chosen.choice([campaign.kill_worker_host, campaign.kill_kernel_host])()
-        kill()
+        kill(campaign)
         campaign.start()
-        kills += 1
+        count += 1
 
     judge(campaign, LONG_TIMES)
 
 
-on_embedded = pytest.mark.parametrize("campaign", ["embedded"], indirect=True)
+on_embedded = pytest.mark.parametrize("fault_broker", ["embedded"], indirect=True)
 
 
 @on_embedded
 @pytest.mark.parametrize("jobs", ["flaky-%", pytest.param("uniqueflaky-%", marks=pytest.mark.long)])
 @pytest.mark.timeout(120)
 def test_a_node_killed_between_the_confirm_of_a_retry_and_the_ack_loses_nothing(campaign, jobs):
-    assert campaign.kill_in_the_gap(jobs)
+    assert kills.in_the_gap(campaign, jobs)
     campaign.start()
 
     campaign.judge()
@@ -90,7 +94,7 @@ def test_a_node_killed_between_the_confirm_of_a_retry_and_the_ack_loses_nothing(
 @pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_done_job_whose_key_was_released_before_the_kill_does_not_run_again(campaign):
-    released = campaign.kill_after_release()
+    released = kills.after_release(campaign)
     assert released
     campaign.start()
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roger_actors.demo.checker import check
-from roger_actors.demo.history import SECOND
+from roger_actors.demo.checker import Unfinished, check
 from roger_actors.demo.log import Entry
-from roger_actors.demo.tampering import tamper
+from roger_actors.demo.tampering import VIOLATIONS, tamper, violate
 
 MS = 1_000_000
 
@@ -35,14 +35,17 @@ class Story:
         if fate is not None:
             self.enqueued.append(Entry(at=self.wait(), what=fate, job=job, partition="acme", pid=1))
 
-    def tell(self, job: str, what: str, attempt: int = 0, pid: int = 10, kind: str = "") -> None:
-        entry = Entry(
-            at=self.wait(), what=what, job=job, partition="acme", attempt=attempt, pid=pid, kind=kind
-        )
-        self.jobs.append(entry)
+    def tell(
+        self, job: str, what: str, attempt: int = 0, pid: int = 10, kind: str = "", node: str = ""
+    ) -> None:
+        known = {"job": job, "partition": "acme", "attempt": attempt, "pid": pid, "kind": kind, "node": node}
+        self.jobs.append(Entry(at=self.wait(), what=what, **known))
 
-    def kill(self, pid: int = 0, grace: float = 1.0) -> None:
-        self.enqueued.append(Entry(at=self.wait(), what="killed", pid=pid, grace=grace))
+    def kill(self, pid: int = 0, grace: float = 1.0, node: str = "") -> None:
+        self.enqueued.append(Entry(at=self.wait(), what="killed", pid=pid, grace=grace, node=node))
+
+    def trouble(self, what: str, seconds: float, node: str = "") -> None:
+        self.enqueued.append(Entry(at=self.wait(), what=what, grace=seconds, node=node))
 
     def check(self):
         return check(self.enqueued, self.jobs, {"acme": self.buried})
@@ -268,6 +271,135 @@ def test_a_refusal_without_a_holder_is_a_fault(story):
     assert story.faults() == ["refused although nobody held queue key 'k'"]
 
 
+@pytest.mark.parametrize("trouble", ["killed", "cut", "outage"])
+def test_a_refusal_soon_after_a_trouble_that_kept_the_key_is_right(story, trouble):
+    done(story, "a", queue_key="k")
+    story.trouble(trouble, 2.0)
+    story.wait(20_000)
+    story.enqueue("b", "refused", queue_key="k")
+
+    assert story.check().is_clean
+
+
+@pytest.mark.parametrize("trouble", ["killed", "cut", "outage"])
+def test_a_refusal_long_after_a_trouble_is_a_fault(story, trouble):
+    done(story, "a", queue_key="k")
+    story.trouble(trouble, 2.0)
+    story.wait(100_000)
+    story.enqueue("b", "refused", queue_key="k")
+
+    assert story.faults() == ["refused although nobody held queue key 'k'"]
+
+
+def test_a_job_that_overlaps_a_later_but_one_of_its_key_is_a_fault(story):
+    for job in "abc":
+        story.enqueue(job, execution_key="k")
+    story.tell("a", "begun", pid=10)
+    for job in "bc":
+        story.tell(job, "begun", pid=11)
+        story.tell(job, "done", pid=11)
+    story.tell("a", "done", pid=10)
+
+    assert {fault.job for fault in story.check().faults} == {"b", "c"}
+
+
+def test_the_order_of_two_enqueuers_is_not_known_where_their_enqueues_overlap(story):
+    story.enqueue("a", None, execution_key="k")
+    story.enqueued.append(
+        Entry(at=story.wait(), what="intent", job="b", partition="acme", pid=2, execution_key="k")
+    )
+    for pid, job in ((1, "a"), (2, "b")):
+        story.enqueued.append(Entry(at=story.wait(), what="accepted", job=job, partition="acme", pid=pid))
+    for job in "ba":
+        story.tell(job, "begun")
+        story.tell(job, "done")
+
+    assert story.check().is_clean
+
+
+# ------------------------------------------------------------------------------------- nodes side by side
+
+
+def test_a_kill_of_one_node_loosens_nothing_of_another(story):
+    for job, pid, node in (("a", 10, "one.1"), ("b", 20, "two.1")):
+        story.enqueue(job)
+        story.tell(job, "begun", pid=pid, node=node)
+    story.kill(node="one.1")
+    for job in "ab":
+        story.tell(job, "begun", pid=30, node="three.1")
+        story.tell(job, "done", pid=30, node="three.1")
+    story.tell("b", "done", pid=20, node="two.1")
+
+    assert list(story.check().again) == ["a"]
+    assert {fault.job for fault in story.check().faults} == {"b"}
+
+
+def test_a_process_of_another_node_may_write_after_a_node_was_killed(story):
+    story.enqueue("a")
+    story.tell("a", "begun", pid=20, node="two.1")
+    story.kill(node="one.1")
+    story.tell("a", "done", pid=20, node="two.1")
+
+    assert story.check().is_clean
+
+
+def test_a_job_of_a_node_without_the_broker_may_run_on_another_meanwhile(story):
+    story.enqueue("a")
+    story.tell("a", "begun", pid=10, node="one.1")
+    story.tell("a", "begun", pid=20, node="two.1")
+    story.tell("a", "done", pid=20, node="two.1")
+    story.tell("a", "done", pid=10, node="one.1")
+    story.trouble("cut", 5.0, node="one.1")
+
+    assert story.check().is_clean
+    assert list(story.check().again) == ["a"]
+
+
+def test_a_job_that_ended_before_its_node_was_without_the_broker_may_not_run_again(story):
+    story.enqueue("a")
+    story.tell("a", "begun", pid=10, node="one.1")
+    story.tell("a", "done", pid=10, node="one.1")
+    story.wait(10_000)
+    story.tell("a", "begun", pid=20, node="two.1")
+    story.tell("a", "done", pid=20, node="two.1")
+    story.trouble("cut", 5.0, node="one.1")
+
+    assert story.faults() == ["attempt 0 began after the job had left"]
+
+
+def serial_on_two_nodes(story, *, alive_after):
+    """Run a serial job on a node that is cut off, then on another."""
+    story.enqueue("a", execution_key="k")
+    story.tell("a", "begun", pid=10, node="one.1")
+    story.tell("a", "working", pid=10, node="one.1")
+    story.tell("a", "begun", pid=20, node="two.1")
+    if alive_after:
+        story.tell("a", "working", pid=10, node="one.1")
+    story.tell("a", "done", pid=20, node="two.1")
+    story.trouble("cut", 5.0, node="one.1")
+
+
+def test_a_serial_job_ended_without_a_word_on_a_node_that_was_cut_off_overlaps_nothing(story):
+    serial_on_two_nodes(story, alive_after=False)
+
+    assert story.check().is_clean
+
+
+def test_a_serial_job_that_still_works_on_a_node_that_was_cut_off_overlaps(story):
+    serial_on_two_nodes(story, alive_after=True)
+
+    assert story.faults() == ["ran at the same time as a, both of execution key 'k'"]
+
+
+def test_a_job_that_works_without_having_begun_is_a_fault(story):
+    story.enqueue("a")
+    story.tell("a", "working")
+    story.tell("a", "begun")
+    story.tell("a", "done")
+
+    assert story.faults() == ["working was told of attempt 0, which was not running"]
+
+
 # ------------------------------------------------------------------------------ what a host's death does
 
 
@@ -389,10 +521,53 @@ def test_the_self_test_tries_a_line_of_every_sort_and_notices_each():
     assert all(each.noticed for each in tried)
 
 
-def test_a_log_of_thousands_of_jobs_is_checked_quickly():
+def busy_story(count: int) -> Story:
+    """Return a clean story of many jobs on few keys, with kills."""
     story = Story()
-    for number in range(5000):
-        done(story, f"job-{number}", queue_key=f"key-{number}")
+    for number in range(count):
+        keys = {"execution_key": "e"} if number % 3 == 0 else {"queue_key": "q"} if number % 3 == 1 else {}
+        done(story, f"job-{number}", pid=10 + number // 500, **keys)
+        if number % 500 == 499:
+            story.kill(grace=0.001)
+    return story
 
-    assert story.check().is_clean
-    assert story.time < 60 * SECOND
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_promise_that_is_broken_is_noticed(seed):
+    story = busy_story(1200)
+
+    tried = violate(story.enqueued, story.jobs, {"acme": story.buried}, seed)
+
+    assert [each.what for each in tried] == list(VIOLATIONS)
+    assert [each.what for each in tried if not each.noticed] == []
+
+
+def test_what_a_checker_costs_grows_no_faster_than_the_log():
+    seconds = []
+    for count in (2_000, 16_000):
+        story = busy_story(count)
+        began = time.process_time()
+        assert story.check().is_clean
+        seconds.append(time.process_time() - began)
+
+    assert seconds[1] < 8 * 4 * seconds[0]  # by the square it would be 64 times as long
+
+
+def test_the_unfinished_jobs_are_those_that_were_accepted_and_have_not_left():
+    story = Story()
+    done(story, "done")
+    story.enqueue("queued")
+    story.enqueue("refused", "refused", queue_key="k")
+    story.enqueue("retried", retryable=True)
+    story.tell("retried", "begun")
+    story.tell("retried", "failed", kind="error")
+    story.enqueue("running")
+    story.tell("running", "begun")
+    unfinished = Unfinished()
+
+    unfinished.take(story.enqueued, [])
+    for job in story.jobs:
+        unfinished.take([], [job])
+
+    assert unfinished.jobs == {"queued", "retried", "running"}
+    assert (unfinished.accepted, unfinished.finished) == (4, 1)
