@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from roger_actors.demo.checker import check
+from roger_actors.demo.history import deaths
 from roger_actors.demo.log import Entry
 
 Logs: TypeAlias = tuple[list[Entry], list[Entry]]
@@ -96,7 +97,9 @@ def violate(
     """
     chosen = random.Random(seed)  # noqa: S311 - no secret
     verdict = check(enqueued, jobs, buried)
-    strict = [job for job in _done_once(enqueued, jobs) if job.id not in verdict.loose]
+    died = deaths(jobs, [entry for entry in enqueued if entry.what == "killed"])
+    done = _done_once(enqueued, jobs)
+    strict = [job for job in done if job.id not in verdict.loose and job.done.pid not in died]
     found = []
     for what, breaking in VIOLATIONS.items() if strict else ():
         logs = breaking(strict, (list(enqueued), list(jobs)), chosen)
@@ -193,7 +196,7 @@ def _swap(strict: list[_Done], logs: Logs, chosen: random.Random) -> Logs | None
 
 def _accept_twice(strict: list[_Done], logs: Logs, chosen: random.Random) -> Logs | None:
     """Accept another job while one holds its queue key."""
-    holders = [job for job in strict if job.intent.queue_key is not None]
+    holders = [job for job in strict if job.intent.queue_key and job.done.at > job.accepted.at]
     if not holders:
         return None
     holder = chosen.choice(holders)
