@@ -31,6 +31,7 @@ from roger_actors.broker.base import (
     Delivery,
     Message,
     QueueCounts,
+    QueueKind,
     QueueSpec,
     Tables,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Delivery",
     "Message",
     "QueueCounts",
+    "QueueKind",
     "QueueSpec",
     "Tables",
     "open_broker",

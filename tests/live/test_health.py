@@ -104,7 +104,10 @@ def start(victim: Victim, kind: str = "quorum") -> Node:
     }
     queues = {"default": 2, "other": 2}
     tenants = {name: {"queues": queues} for name in ("acme", "globex")}
-    return Node.start({"node": node, "logging": {"level": "ERROR"}, "partitions": tenants})
+    running = Node.start({"node": node, "logging": {"level": "ERROR"}, "partitions": tenants})
+    for name in tenants:  # a lane is there from the first serial job on
+        running.enqueue(jobs.Serial.create({"key": "k", "n": 0}), name)
+    return running
 
 
 def seconds_until_ready(node: Node, until: Until) -> float:
@@ -137,6 +140,7 @@ def test_only_the_queue_whose_consumer_was_ended_is_idle_and_it_is_consumed_agai
     with start(victim, kind) as node:
         name = node.config.name
         assert main(["health", name]) == 0
+        events.take(2, "stop")
         before = {queue: victim.channel(queue) for queue in BYSTANDERS}
 
         with victim.refusing(HURT):
@@ -160,6 +164,7 @@ def test_a_job_beyond_the_consumer_timeout_costs_its_own_queue_a_moment_and_runs
     victim: Victim, events: Any, wait_until: Until
 ) -> None:
     with start(victim) as node:
+        events.take(2, "stop")
         with victim.impatient():
             patient = victim.channel(HURT)
             victim.close_channel(HURT)

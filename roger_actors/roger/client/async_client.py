@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from roger_actors.broker import Broker, Change, Message
+from roger_actors.broker import Broker, Change, Message, QueueKind
 from roger_actors.clock import Clock, SystemClock
 from roger_actors.errors import RogerActorsError
 from roger_actors.roger import queue
@@ -36,6 +36,8 @@ class AsyncClient:
         broker: Connected, or connecting.
         max_payload: Largest encoded job in bytes.
         enqueue_timeout: Seconds that an enqueue waits for the broker, also through an outage.
+        queue_kind: `quorum` or `classic`, as the nodes have it; for a partition's lane, which the first
+            job with an execution key opens.
         clock: For stamps.
         registry: Returns the job classes that are known here; asked when a job is edited.
     """
@@ -46,6 +48,7 @@ class AsyncClient:
         *,
         max_payload: int,
         enqueue_timeout: float,
+        queue_kind: QueueKind = "quorum",
         clock: Clock | None = None,
         registry: Callable[[], Registry] = Registry,
     ) -> None:
@@ -53,7 +56,7 @@ class AsyncClient:
         self._registry = registry
         self._timeout = enqueue_timeout
         self._clock = clock or SystemClock()
-        self._enqueuer = Enqueuer(broker, max_payload=max_payload, clock=self._clock)
+        self._enqueuer = Enqueuer(broker, max_payload=max_payload, queue_kind=queue_kind, clock=self._clock)
         self._system = SystemCaller(broker)
 
     # -- jobs ------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ class _Service:
             self.broker,
             max_payload=config.max_payload,
             enqueue_timeout=config.enqueue_timeout,
+            queue_kind=config.queue_kind,
             registry=functools.cache(lambda: Registry.load(config.jobs)),
         )
 

@@ -9,24 +9,21 @@ Source:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import attrs
 
-from roger_actors.broker import Broker, Change, Message
+from roger_actors.broker import Broker, Change, Message, QueueKind
 from roger_actors.clock import Clock
-from roger_actors.errors import DuplicateJob, PublishUnconfirmed, RogerActorsError, Unroutable
+from roger_actors.errors import DuplicateJob, RogerActorsError, Unroutable
 from roger_actors.roger import queue
+from roger_actors.roger.client.routes import Routes
 from roger_actors.roger.global_state import flags, queue_key
 from roger_actors.roger.jobs.codec import check_size, encode
 from roger_actors.roger.jobs.job import JobRecord
 
 Enqueued = JobRecord | RogerActorsError
 """What became of one record of `enqueue_many`: the stamped record, or why it was refused."""
-
-QUEUE_KNOWN_FOR = 1.0
-"""Seconds for which a queue that was seen is taken to be there still."""
 
 
 class Enqueuer:
@@ -35,14 +32,15 @@ class Enqueuer:
     Args:
         broker: Where.
         max_payload: Largest encoded job in bytes.
+        queue_kind: Of what kind a lane is that is opened here.
         clock: For stamps, and for how long a queue is known.
     """
 
-    def __init__(self, broker: Broker, *, max_payload: int, clock: Clock) -> None:
+    def __init__(self, broker: Broker, *, max_payload: int, queue_kind: QueueKind, clock: Clock) -> None:
         self._broker = broker
         self._max_payload = max_payload
         self._clock = clock
-        self._seen_at: dict[str, float] = {}
+        self._routes = Routes(broker, queue_kind, clock)
 
     async def enqueue(
         self,
@@ -74,12 +72,12 @@ class Enqueuer:
             except RogerActorsError as error:
                 batch.outcomes[index] = error
         await self._refuse_unroutable(batch, limit)
+        lane = queue.lane_name(partition)
+        if any(message.queue == lane for message in batch.messages.values()):
+            await self._routes.open_lane(partition, limit)
         claims = await self._claim(batch, now, limit)
         await self._note_delays(batch, delay, limit)
-        failures = await self._broker.publish_many(list(batch.messages.values()), limit)
-        for index, failure in zip(batch.messages, failures, strict=True):
-            if failure is not None:
-                batch.outcomes[index] = failure
+        await self._publish(batch, lane, limit)
         await self._settle_claims(batch, claims, limit)
         return batch.outcomes
 
@@ -99,24 +97,8 @@ class Enqueuer:
         for index, message in list(batch.messages.items()):
             if message.delay or message.queue == lane:
                 name = queue.make_name(batch.partition, batch.record(index).queue_type)
-                if not await self._exists(name, limit):
+                if not await self._routes.exists(name, limit):
                     batch.refuse(index, Unroutable(queue=name))
-
-    async def _exists(self, name: str, limit: float) -> bool:
-        now = self._clock.monotonic()
-        seen_at = self._seen_at.get(name)
-        if seen_at is not None and now - seen_at < QUEUE_KNOWN_FOR:
-            return True
-        try:
-            async with asyncio.timeout(limit):
-                counts = await self._broker.counts(name)
-        except TimeoutError:
-            raise PublishUnconfirmed(queue=name, seconds=limit) from None
-        if counts is None:
-            self._seen_at.pop(name, None)
-            return False
-        self._seen_at[name] = now
-        return True
 
     async def _note_delays(self, batch: _Batch, delay: float, limit: float) -> None:
         """Write down long delays, so that a cancel is remembered for as long as the job can come."""
@@ -155,6 +137,23 @@ class Enqueuer:
                 )
             trying = again
         return won
+
+    async def _publish(self, batch: _Batch, lane: str, limit: float) -> None:
+        """Publish all of a batch; a lane that went with its partition a moment ago is opened again."""
+        sending = dict(batch.messages)
+        for is_last in (False, True):
+            failures = await self._broker.publish_many(list(sending.values()), limit)
+            strays: dict[int, Message] = {}
+            for (index, message), failure in zip(sending.items(), failures, strict=True):
+                if isinstance(failure, Unroutable) and message.queue == lane and not is_last:
+                    strays[index] = message
+                elif failure is not None:
+                    batch.outcomes[index] = failure
+            if not strays:
+                return
+            self._routes.forget(lane)
+            await self._routes.open_lane(batch.partition, limit)
+            sending = strays
 
     async def _settle_claims(self, batch: _Batch, claims: dict[int, Change], limit: float) -> None:
         """Second phase: mark what was published, free what certainly was not, let the rest lapse."""

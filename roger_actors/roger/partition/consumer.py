@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,7 +31,6 @@ from roger_actors.otp import (
     GenServer,
     NoReply,
     Ok,
-    Pid,
     Reply,
     process,
 )
@@ -89,6 +88,10 @@ class Unconsumed(NamedTuple):
     """Ask for the queues that should be consumed now and are not."""
 
 
+class LaneNeeded(NamedTuple):
+    """The partition has, or is about to get, jobs with an execution key."""
+
+
 class Consumer(GenServer[State]):
     """Takes a partition's deliveries; see the module."""
 
@@ -128,30 +131,11 @@ class Consumer(GenServer[State]):
         _start_held_back(state)
         return Reply("ok", state)
 
-    def handle_info(self, message: Any, state: State) -> Any:
-        """Take one message; the first two are the way of every job."""
-        match message:
-            case Arrived():
-                _arrived(state, message.source, message.delivery)
-            case Finished():
-                return self._finished(state, message)
-            case Down():
-                _down(state, message)
-            case Overflowed():
-                state.counts["buried_dropped"] += message.number
-            case Reclaimed():
-                _give_back(state, message.worker)
-            case Reset():
-                _reset(state, message.source, message.reason)
-            case "open":
-                return NoReply(state, then="open")
-        return NoReply(state)
-
-    def _finished(self, state: State, message: Finished) -> Any:
-        source = _finished(state, message)
-        if source is not None and source.closing and source.held == 0:
-            return NoReply(state, then="open")
-        return NoReply(state)
+    def handle_info(self, message: Any, state: State) -> NoReply[State]:
+        """Take one message."""
+        act = _NEWS.get(message.__class__)
+        then = None if act is None else act(state, message)
+        return NoReply(state) if then is None else NoReply(state, then=then)
 
     async def terminate(self, reason: Any, state: State) -> None:
         """Close the subscriptions: what is unacked goes back to the broker."""
@@ -163,7 +147,8 @@ class Consumer(GenServer[State]):
 # -- deliveries ----------------------------------------------------------------------------------
 
 
-def _arrived(state: State, source: Source, delivery: Delivery) -> None:
+def _arrived(state: State, arrived: Arrived) -> None:
+    source, delivery = arrived
     try:
         header = decode_header(delivery.body)
     except UndecodableJob as error:
@@ -237,7 +222,7 @@ def _start(state: State, source: Source, delivery: Delivery, header: JobHeader) 
     process.monitor(held.worker)
 
 
-def _finished(state: State, message: Finished) -> Source | None:
+def _finished(state: State, message: Finished) -> str | None:
     held = state.held.pop(message.number, None)
     if held is None:
         return None
@@ -255,7 +240,7 @@ def _finished(state: State, message: Finished) -> Source | None:
     _measure(source, message)
     if source.queue_type == "" and header.execution_key is not None:
         _next_of_key(state, source, header.execution_key)
-    return source
+    return "open" if source.closing and source.held == 0 else None
 
 
 def _next_of_key(state: State, source: Source, key: str) -> None:
@@ -289,8 +274,8 @@ def _down(state: State, down: Down) -> None:
         process.send(POOL, Reclaim(held.worker, process.self()))
 
 
-def _give_back(state: State, worker: Pid) -> None:
-    held = state.lost.pop(worker, None)
+def _give_back(state: State, reclaimed: Reclaimed) -> None:
+    held = state.lost.pop(reclaimed.worker, None)
     if held is not None:
         _let_go(state, held)
 
@@ -308,8 +293,9 @@ def _let_go(state: State, held: Held) -> None:
         _next_of_key(state, source, header.execution_key)
 
 
-def _reset(state: State, source: Source, reason: str) -> None:
+def _reset(state: State, reset: Reset) -> None:
     """Everything this subscription delivered will come again; running jobs go on and are recognised."""
+    source, reason = reset
     state.kernel.log.warning("partition %s: queue %s was reset: %s", state.partition, source.name, reason)
     for held in state.held.values():
         if held.source is source and not held.stale:
@@ -352,6 +338,34 @@ def _aside(state: State, source: Source, delivery: Delivery, error: UndecodableJ
 
     publishing.add_done_callback(settle)
 
+
+def _lane_needed(state: State, _: LaneNeeded) -> str | None:
+    """Open the lane: somebody has told of it."""
+    if state.lane_spec is not None:
+        return None
+    state.needs_lane = True
+    return "open"
+
+
+def _overflowed(state: State, message: Overflowed) -> None:
+    state.counts["buried_dropped"] += message.number
+
+
+def _next_step(_: State, step: str) -> str:
+    return step
+
+
+_NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
+    Arrived: _arrived,
+    Finished: _finished,
+    Down: _down,
+    Overflowed: _overflowed,
+    Reclaimed: _give_back,
+    Reset: _reset,
+    LaneNeeded: _lane_needed,
+    str: _next_step,
+}
+"""What the consumer does with each message; what it returns is the step to take after it."""
 
 # -- cancel and look -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 
 from roger_actors.broker import Consumer as Subscription
-from roger_actors.broker import Delivery
+from roger_actors.broker import Delivery, QueueSpec
 from roger_actors.otp import Pid
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader
@@ -78,6 +78,8 @@ class State:
         self.wanted = dict(kernel.partitions.get(partition, {}))
         self.sources: dict[str, Source] = {}
         self.lane: Source | None = None
+        self.needs_lane = False
+        self.lane_spec: QueueSpec | None = None
         self.held: dict[int, Held] = {}
         self.numbers: dict[Pid, int] = {}
         self.running: dict[str, int] = {}

@@ -18,9 +18,9 @@ from roger_actors.errors import BrokerError, ConfigError, PartitionNotRunning, P
 from roger_actors.otp import Down, DynamicSupervisor, GenServer, NoReply, Ok, Pid, Reply, process
 from roger_actors.roger import queue
 from roger_actors.roger.connection import BrokerDown, BrokerUp
-from roger_actors.roger.global_state import flags, queue_key
+from roger_actors.roger.global_state import flags, lanes, queue_key
 from roger_actors.roger.kernel import PARTITIONS, Kernel, ask_consumers, consumer_name, tell
-from roger_actors.roger.partition.consumer import Quiesce, Reconfigure, Snapshot
+from roger_actors.roger.partition.consumer import LaneNeeded, Quiesce, Reconfigure, Snapshot
 from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting
 from roger_actors.roger.partition.remembered import recall, remember
 from roger_actors.roger.partition.supervisor import partition_child
@@ -29,6 +29,8 @@ AGAIN = 1.0
 """Seconds between two tries to start what is waiting."""
 CALL_LIMIT = 30.0
 """Seconds for a consumer to answer."""
+LANES_EVERY = 5
+"""How many such tries go by between two looks for lanes of which this node was not told."""
 
 
 # -- messages ------------------------------------------------------------------------------------
@@ -91,6 +93,7 @@ class State:
         self.waiting = kernel.waiting
         self.expect_all()
         self.recalled = False
+        self.looks = 0
 
     def expect_all(self) -> None:
         """Let everything that is wanted count as not open yet."""
@@ -139,8 +142,7 @@ class Manager(GenServer[State]):
             case BrokerDown():
                 state.waiting.update(dict.fromkeys(state.running, message.reason))
             case Again():
-                process.send_after(AGAIN, process.self(), message)
-                return NoReply(state, then="again")
+                return _again(state, message)
         return NoReply(state)
 
 
@@ -182,6 +184,25 @@ async def _recall(state: State) -> bool:
         state.wanted.update(wanted)
         state.expect_all()
     return True
+
+
+def _again(state: State, message: Again) -> NoReply[State]:
+    process.send_after(AGAIN, process.self(), message)
+    state.looks += 1
+    if state.looks % LANES_EVERY == 0 and state.kernel.broker.is_connected:
+        process.spawn(_look_for_lanes, state.kernel, frozenset(state.running))
+    return NoReply(state, then="again")
+
+
+async def _look_for_lanes(kernel: Kernel, partitions: frozenset[str]) -> None:
+    """Tell partitions of their lanes: the word of who opened one may be lost. A process of its own."""
+    try:
+        entries = await kernel.broker.tables.scan(lanes.TABLE, "", LANES_EVERY * AGAIN)
+    except BrokerError as error:
+        kernel.log.debug("cannot look which partitions have lanes: %s", error)
+        return
+    for partition in {lanes.partition_of(key) for key in entries} & partitions:
+        tell(consumer_name(partition), LaneNeeded())
 
 
 def _open_waiting(state: State) -> None:
@@ -272,7 +293,7 @@ async def _delete(state: State, request: DeletePartition) -> str:
     broker, limit = state.kernel.broker, state.kernel.config.enqueue_timeout
     for name in (*names, queue.lane_name(partition), queue.buried_name(partition)):
         await broker.delete(name)
-    for table in (queue_key.TABLE, flags.CANCELLED, flags.DELAYED, flags.PAUSED):
+    for table in (queue_key.TABLE, flags.CANCELLED, flags.DELAYED, flags.PAUSED, lanes.TABLE):
         entries = await broker.tables.scan(table, flags.table_key(partition, ""), limit)
         changes = [Change(table, key, value, None) for key, value in entries.items()]
         if changes:

@@ -13,7 +13,7 @@ from roger_actors.broker import Delivery, QueueSpec
 from roger_actors.errors import BrokerError
 from roger_actors.otp import DynamicSupervisor, Pid, process
 from roger_actors.roger import queue
-from roger_actors.roger.global_state import flags
+from roger_actors.roger.global_state import flags, lanes
 from roger_actors.roger.kernel import MANAGER, tell, workers_name
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.holding import Source, State
@@ -68,8 +68,7 @@ async def open_queues(state: State) -> None:
         tell(MANAGER, Waiting(state.partition, state.kernel.broker_error or CONNECTING))
         return  # the manager says when it is there
     try:
-        await _declare(state)
-        await read_flags(state)
+        await _prepare(state)
         await _follow(state)
     except BrokerError as error:
         tell(MANAGER, Waiting(state.partition, str(error)))
@@ -79,11 +78,33 @@ async def open_queues(state: State) -> None:
     tell(MANAGER, Opened(state.partition))
 
 
+async def _prepare(state: State) -> None:
+    """Declare and look up, all at the same time, and see all of it end before the first failure is raised."""
+    steps = (_declare(state), read_flags(state), _look_for_lane(state))
+    for failure in await asyncio.gather(*steps, return_exceptions=True):
+        if failure is not None:
+            raise failure
+    if state.lane_spec is not None:
+        await state.kernel.broker.declare([state.lane_spec])
+
+
 async def _declare(state: State) -> None:
     kind = state.kernel.config.queue_kind
     specs = [QueueSpec(queue.make_name(state.partition, name), kind) for name in state.wanted]
-    specs.append(QueueSpec(queue.lane_name(state.partition), kind, single_active=True))
     await state.kernel.broker.declare(specs)
+
+
+async def _look_for_lane(state: State) -> None:
+    """Find out whether the partition has a lane; one that somebody has told of gets its entry here."""
+    kernel, tables = state.kernel, state.kernel.broker.tables
+    limit = kernel.config.enqueue_timeout
+    if state.needs_lane:
+        change = lanes.needing(state.partition, kernel.config.queue_kind)
+        value = (await tables.change([change], limit))[0].current
+    else:
+        value = await tables.get(lanes.TABLE, lanes.table_key(state.partition), limit)
+    if value is not None:
+        state.lane_spec = lanes.spec(state.partition, value)
 
 
 async def _follow(state: State) -> None:
@@ -101,8 +122,8 @@ async def _follow(state: State) -> None:
     for name, workers in plan.open.items():
         if name not in state.sources:
             state.sources[name] = Source(queue.make_name(state.partition, name), name, workers)
-    if state.lane is None and state.sources:
-        state.lane = Source(queue.lane_name(state.partition), "", 1)
+    if state.lane is None and state.lane_spec is not None and state.sources:
+        state.lane = Source(state.lane_spec.name, "", 1)
     await align(state)
 
 
@@ -136,9 +157,10 @@ async def read_flags(state: State) -> None:
     kernel = state.kernel
     limit = kernel.config.enqueue_timeout
     prefix = flags.table_key(state.partition, "")
-    cancelled = await kernel.broker.tables.scan(flags.CANCELLED, prefix, limit)
+    cancelled, paused = await asyncio.gather(
+        *[kernel.broker.tables.scan(table, prefix, limit) for table in (flags.CANCELLED, flags.PAUSED)]
+    )
     state.cancelled = {flags.name_of(key) for key in cancelled}
-    paused = await kernel.broker.tables.scan(flags.PAUSED, prefix, limit)
     state.paused = {flags.name_of(key) for key in paused}
 
 

@@ -55,6 +55,16 @@ class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
     incarnation: str
 
 
+class LaneOpened(msgspec.Struct, frozen=True, tag="lane"):
+    """A client's word that a partition has serial jobs from now on.
+
+    Attributes:
+        partition: Whose lane is to be consumed.
+    """
+
+    partition: str
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A node's answer.
 
@@ -74,19 +84,19 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_broadcasts = msgspec.json.Decoder(Ask | Alive | Leaving)
+_broadcasts = msgspec.json.Decoder(Ask | Alive | Leaving | LaneOpened)
 _answers = msgspec.json.Decoder(Answer)
 
 
-def encode(message: Ask | Alive | Leaving | Answer) -> bytes:
+def encode(message: Ask | Alive | Leaving | LaneOpened | Answer) -> bytes:
     """Return a message as bytes."""
     return _encode(message)
 
 
-def decode_broadcast(body: bytes) -> Ask | Alive | Leaving | None:
+def decode_broadcast(body: bytes) -> Ask | Alive | Leaving | LaneOpened | None:
     """Return what was broadcast, None if it is nothing this release knows."""
     try:
-        message: Ask | Alive | Leaving = _broadcasts.decode(body)
+        message: Ask | Alive | Leaving | LaneOpened = _broadcasts.decode(body)
     except msgspec.DecodeError:
         return None
     return message

@@ -19,7 +19,7 @@ from roger_actors.broker import Message
 from roger_actors.errors import BrokerError, ProcessError, RogerActorsError
 from roger_actors.otp import From, GenServer, NoReply, Ok, process
 from roger_actors.roger.connection import BrokerDown, BrokerUp
-from roger_actors.roger.kernel import MANAGER, POOL, Kernel, consumer_name
+from roger_actors.roger.kernel import MANAGER, POOL, Kernel, consumer_name, tell
 from roger_actors.roger.partition import consumer, manager
 from roger_actors.roger.system import health
 from roger_actors.roger.system.message import (
@@ -29,6 +29,7 @@ from roger_actors.roger.system.message import (
     Alive,
     Answer,
     Ask,
+    LaneOpened,
     Leaving,
     decode_broadcast,
     encode,
@@ -134,6 +135,8 @@ def _hear(state: State, body: bytes) -> None:
             state.seen[node, incarnation] = state.kernel.clock.monotonic()
         case Leaving(node, incarnation):
             state.seen.pop((node, incarnation), None)
+        case LaneOpened(partition):
+            tell(consumer_name(partition), consumer.LaneNeeded())
         case Ask() as ask:
             process.spawn(_answer, state.kernel, ask, state.peers())
 
