@@ -62,7 +62,7 @@ class Routes:
             change = lanes.needing(partition, self._kind)
             (entry,) = await self._broker.tables.change([change], limit)
             assert entry.current is not None
-            await self._broker.declare([lanes.spec(partition, entry.current)])
+            await self._broker.declare([lanes.spec(name, entry.current)])
             self._seen_at[name] = self._clock.monotonic()
         if counts is None or counts.consumers == 0:
             with contextlib.suppress(BrokerError):  # the nodes look into the table themselves

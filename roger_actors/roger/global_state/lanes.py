@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import cast
 
 from roger_actors.broker import Change, QueueKind, QueueSpec
-from roger_actors.roger import queue
 
 TABLE = "lanes"
 _ONLY = "lane"
@@ -35,6 +34,6 @@ def needing(partition: str, kind: QueueKind) -> Change:
     return Change(TABLE, table_key(partition), None, kind.encode())
 
 
-def spec(partition: str, value: bytes) -> QueueSpec:
-    """Return the lane's queue, of the kind that its entry says."""
-    return QueueSpec(queue.lane_name(partition), cast(QueueKind, value.decode()), single_active=True)
+def spec(name: str, value: bytes) -> QueueSpec:
+    """Return the queue of a lane by its name, of the kind that its entry says."""
+    return QueueSpec(name, cast(QueueKind, value.decode()), single_active=True)

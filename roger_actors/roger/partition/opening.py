@@ -104,7 +104,7 @@ async def _look_for_lane(state: State) -> None:
     else:
         value = await tables.get(lanes.TABLE, lanes.table_key(state.partition), limit)
     if value is not None:
-        state.lane_spec = lanes.spec(state.partition, value)
+        state.lane_spec = lanes.spec(queue.lane_name(state.partition), value)
 
 
 async def _follow(state: State) -> None:
