@@ -38,6 +38,7 @@ from roger_actors.otp import (
 )
 from roger_actors.roger.application import kernel_children, root_children, top_options
 from roger_actors.roger.client.client import Client, read_config
+from roger_actors.roger.client.info import NodeInfo
 from roger_actors.roger.config import Config, Setup, pack_setup, setup_of, unpack_setup
 from roger_actors.roger.kernel import SHUTDOWN, SYSTEM, Kernel
 from roger_actors.roger.worker_host.host import JobRunner, prepare_process
@@ -195,6 +196,7 @@ class Node(Client):
     Attributes:
         config: What it was started with, or last reloaded.
         aio: The client's methods as awaitables.
+        node_info: What this node says of its partitions, queues and running jobs; `node_info()` is all of it.
         outside: What looks into the node's processes: `top`, `trace`, `status`, `suspend`, `kill_host` …
     """
 
@@ -202,6 +204,7 @@ class Node(Client):
         super().__init__(config)
         self._handle = handle
         self.outside = Outside(handle)
+        self.node_info = NodeInfo(lambda: self._system("info", {}, ASK_LIMIT), self.info)
         self._ended = threading.Event()
 
     @classmethod
@@ -304,11 +307,6 @@ class Node(Client):
         if found is None or found["host"] is None:
             raise NoProcess(process=name)
         return int(found["host"])
-
-    def node_info(self) -> dict[str, Any]:
-        """Return what this node's kernel says of its partitions, queues and running jobs."""
-        info: dict[str, Any] = self._system("info", {}, ASK_LIMIT)
-        return info
 
     def health(self) -> dict[str, Any]:
         """Return whether every queue that should be consumed is, and what is amiss where not.

@@ -53,7 +53,8 @@ RogerActorsError
     ├── JobTooLarge                        payload over the limit
     ├── JobNotFound                        no job of that id where it was looked for
     ├── DuplicateJob                       carries the queue key and the holder's id
-    ├── PartitionNotRunning
+    ├── PartitionNotRunning                not on this node
+    ├── PartitionNotStarted                not on any node
     ├── JobTimeout                         ran longer than max_execution_time
     └── JobKilled                          ended with its worker host; carries how
 ```
@@ -414,6 +415,15 @@ class PartitionNotRunning(JobError):
     """The partition is not started on this node. Data: `partition`."""
 
     template = "partition {partition!r} is not running on this node"
+
+
+class PartitionNotStarted(JobError):
+    """There are nodes, and none of them has the partition. Data: `partition`.
+
+    Start it, or look for a mistake in its name.
+    """
+
+    template = "no node has the partition {partition!r}; start it, or look for a mistake in its name"
 
 
 class JobTimeout(JobError):

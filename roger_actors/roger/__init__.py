@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         load,
         planned,
     )
+    from roger_actors.roger.global_state.key_set import KeySet
     from roger_actors.roger.jobs.hooks import Hooks
     from roger_actors.roger.jobs.job import Job, JobRecord
     from roger_actors.roger.jobs.registry import Registry
@@ -44,6 +45,7 @@ __all__ = [
     "Hooks",
     "Job",
     "JobRecord",
+    "KeySet",
     "Problem",
     "Registry",
     "Shelved",
@@ -60,6 +62,7 @@ _HOMES = {
         *("SCHEMA_FILE", "Branch", "Checked", "Config", "Problem"),
         *("check", "check_imports", "load", "planned"),
     ),
+    "global_state.key_set": ("KeySet",),
     "jobs.hooks": ("Hooks",),
     "jobs.job": ("Job", "JobRecord"),
     "jobs.registry": ("Registry",),

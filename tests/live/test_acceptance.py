@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 import roger_test_jobs as jobs
 
 from roger_actors import Node
-from roger_actors.errors import DuplicateJob, Unroutable
+from roger_actors.broker import QueueSpec
+from roger_actors.errors import DuplicateJob, PartitionNotStarted, Unroutable
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -23,6 +26,7 @@ def enqueue(tenant: Any, job: Any, args: Any = None, **options: Any) -> str:
     return str(tenant.node.enqueue(record, tenant.name, **options).id)
 
 
+@pytest.mark.roger_line(5)
 def test_an_enqueued_job_runs_with_its_arguments(tenant: Any, events: Any) -> None:
     job = enqueue(tenant, jobs.Tell, {"a": [1, {"b": None}]})
 
@@ -35,6 +39,7 @@ def test_an_asynchronous_job_runs(tenant: Any, events: Any) -> None:
     events.next("ran", id=job)
 
 
+@pytest.mark.roger_line(5)
 def test_the_same_job_without_a_queue_key_runs_as_often_as_it_is_enqueued(tenant: Any, events: Any) -> None:
     record = jobs.Tell.create({})
 
@@ -44,6 +49,7 @@ def test_the_same_job_without_a_queue_key_runs_as_often_as_it_is_enqueued(tenant
     assert [told["id"] for told in events.take(2, "ran")] == [record.id, record.id]
 
 
+@pytest.mark.roger_line(6)
 def test_a_queue_key_is_refused_until_its_job_has_run(tenant: Any, events: Any, wait_until: Until) -> None:
     tenant.node.pause("default", tenant.name)
     first = enqueue(tenant, jobs.Unique, {"n": 1})
@@ -74,6 +80,7 @@ def test_a_key_is_held_through_retries_and_free_once_the_job_is_buried(
     enqueue(tenant, jobs.UniqueFailing)
 
 
+@pytest.mark.roger_line(7)
 def test_jobs_of_one_execution_key_run_one_after_another_in_their_order(tenant: Any, events: Any) -> None:
     for n in range(5):
         enqueue(tenant, jobs.Serial, {"n": n, "key": "k"})
@@ -104,6 +111,7 @@ def test_a_job_with_both_keys_waits_runs_and_frees_both(tenant: Any, events: Any
     events.next("stop", n=2)
 
 
+@pytest.mark.roger_line(8)
 def test_a_waiting_job_that_is_cancelled_never_starts(tenant: Any, events: Any) -> None:
     tenant.node.pause("default", tenant.name)
     job = enqueue(tenant, jobs.Tell)
@@ -116,6 +124,7 @@ def test_a_waiting_job_that_is_cancelled_never_starts(tenant: Any, events: Any) 
     events.none("ran", within=0.3, id=job)
 
 
+@pytest.mark.roger_line(8)
 def test_cancelling_a_running_job_kills_it_and_its_subprocess(
     tenant: Any, events: Any, wait_until: Until
 ) -> None:
@@ -141,12 +150,28 @@ def test_a_cancelled_job_that_waits_for_its_key_leaves_the_key_alone(tenant: Any
     assert [told["n"] for told in events.take(2, "stop")] == [0, 2]
 
 
+@pytest.mark.roger_line(8)
+def test_a_cancel_stands_until_it_is_taken_back_and_the_job_runs_then(tenant: Any, events: Any) -> None:
+    state = tenant.node.global_state
+    tenant.node.pause("default", tenant.name)
+    job = enqueue(tenant, jobs.Tell)
+    tenant.node.cancel(job, tenant.name)
+
+    assert state.cancelled(tenant.name, job)
+    assert state.cancelled(tenant.name, job, remove=True)
+    assert not state.cancelled(tenant.name, job)
+
+    tenant.node.resume("default", tenant.name)
+    events.next("ran", id=job)
+
+
 def test_cancelling_an_id_that_does_not_exist_harms_nobody(tenant: Any, events: Any) -> None:
     tenant.node.cancel("nosuchjob", tenant.name)
 
     events.next("ran", id=enqueue(tenant, jobs.Tell))
 
 
+@pytest.mark.roger_line(9)
 def test_a_job_over_its_time_limit_is_killed_even_inside_a_blocking_c_call(
     tenant: Any, events: Any, wait_until: Until
 ) -> None:
@@ -159,13 +184,18 @@ def test_a_job_over_its_time_limit_is_killed_even_inside_a_blocking_c_call(
     events.none("ran", within=0.1, id=long)
 
 
+@pytest.mark.roger_line(10)
 def test_a_failing_job_is_retried_by_its_levels_and_then_buried(
     tenant: Any, events: Any, wait_until: Until
 ) -> None:
-    job = enqueue(tenant, jobs.Failing, {"x": 1})
+    job = enqueue(tenant, jobs.FailingByTheSecond, {"x": 1})
 
     errors = [events.next("on_error", id=job) for _ in range(3)]
     buried = events.next("on_buried", id=job)
+
+    told = [each["at"] for each in (*errors, buried)]
+    assert all(later - earlier >= 1.0 for earlier, later in itertools.pairwise(told))
+    events.none("on_error", within=0.1, id=job)
 
     assert [error["retry_count"] for error in errors] == [0, 1, 2]
     assert {error["kind"] for error in errors} == {"error"}
@@ -222,6 +252,20 @@ def test_a_job_that_is_not_retryable_fails_once_and_is_gone(
     events.none("on_error", within=0.3, id=job)
 
 
+@pytest.mark.roger_line(11)
+def test_of_101_jobs_that_fail_for_good_each_is_buried_and_told(
+    tenant: Any, events: Any, wait_until: Until
+) -> None:
+    records = [jobs.FailingTwice.create({"n": n}) for n in range(101)]
+
+    tenant.node.enqueue_many(records, tenant.name)
+
+    told = events.take(101, "on_buried")
+    assert {each["id"] for each in told} == {record.id for record in records}
+    wait_until(lambda: tenant.counts("buried") == 101)
+    assert len(tenant.node.buried(tenant.name, 200)) == 101
+
+
 @pytest.mark.parametrize("job_class", [jobs.Exits, jobs.ClosesEverything, jobs.KillsItsGroup])
 def test_a_job_that_ends_its_host_harms_nobody_and_is_buried_in_the_end(
     tenant: Any, events: Any, wait_until: Until, job_class: Any
@@ -245,6 +289,7 @@ def test_a_failing_hook_harms_nothing(tenant: Any, events: Any, wait_until: Unti
     wait_until(lambda: tenant.counts("done") == 1)
 
 
+@pytest.mark.roger_line(22)
 def test_hooks_are_called_around_a_job_and_share_a_value(tenant: Any, events: Any) -> None:
     job = enqueue(tenant, jobs.Tell, {"v": 1})
 
@@ -254,6 +299,17 @@ def test_hooks_are_called_around_a_job_and_share_a_value(tenant: Any, events: An
     assert after["before_state"] == f"before {job}"
 
 
+@pytest.mark.roger_line(22)
+def test_on_error_gets_kind_exception_and_a_stack_that_begins_at_perform(tenant: Any, events: Any) -> None:
+    job = enqueue(tenant, jobs.NotRetried)
+
+    told = events.next("on_error", id=job)
+
+    assert (told["kind"], told["message"]) == ("error", "'gone'")
+    assert "in perform" in told["stack"].splitlines()[1]
+
+
+@pytest.mark.roger_line(13)
 def test_reconfiguring_adds_changes_and_closes_queues(tenant: Any, events: Any) -> None:
     tenant.start(default=20, third=40)
 
@@ -268,6 +324,8 @@ def test_reconfiguring_adds_changes_and_closes_queues(tenant: Any, events: Any) 
     events.none("ran", within=0.3, id=waiting)
 
 
+@pytest.mark.roger_line(14)
+@pytest.mark.roger_line(18)
 def test_a_paused_queue_runs_nothing_until_it_is_resumed(tenant: Any, events: Any) -> None:
     answers = tenant.node.pause("default", tenant.name)
     assert answers.missing == 0
@@ -286,6 +344,78 @@ def test_a_paused_queue_runs_nothing_until_it_is_resumed(tenant: Any, events: An
     assert tenant.node.paused(tenant.name) == []
 
 
+@pytest.mark.roger_line(18)
+@pytest.mark.roger_line(15)
+def test_paused_queues_are_listed_until_they_are_resumed(tenant: Any) -> None:
+    state, names = tenant.node.global_state, ["a", "b", "default"]
+    tenant.start(default=1, a=1, b=1)
+    for name in names:
+        state.queue_pause(tenant.name, name)
+    assert state.queue_get_paused(tenant.name) == names
+
+    for name in names:
+        state.queue_resume(tenant.name, name)
+    assert state.queue_get_paused(tenant.name) == []
+
+
+@pytest.mark.roger_line(15)
+def test_a_partition_that_was_never_started_has_no_jobs_to_cancel_and_no_paused_queues(tenant: Any) -> None:
+    state = tenant.node.global_state
+
+    with pytest.raises(PartitionNotStarted, match="'nobody'"):
+        state.cancel_job("nobody", "job")
+    with pytest.raises(PartitionNotStarted):
+        state.queue_get_paused("nobody")
+
+    assert state.cancelled("nobody", "job", remove=True)
+
+
+@pytest.mark.roger_line(16)
+def test_a_partition_that_cannot_be_opened_is_listed_as_waiting_with_the_reason(
+    tenant: Any, events: Any, wait_until: Until
+) -> None:
+    node, name = tenant.node, f"w{tenant.name}"
+    service = node.service()
+    other_kind = "classic" if node.config.queue_kind == "quorum" else "quorum"
+    service.wait(service.broker.declare([QueueSpec(f"{name}-default", other_kind)]))
+
+    node.partition.start(name, {"default": 1})
+
+    told = wait_until(lambda: "other settings" in node.node_info.waiting_partitions().get(name, ""))
+    assert told
+    assert name not in node.node_info.running_partition_ids()
+    assert tenant.name in node.node_info.running_partition_ids()
+    assert name in node.info.waiting_partitions().values[node.config.name]
+
+    service.wait(service.broker.delete(f"{name}-default"))
+    wait_until(lambda: name in node.node_info.partitions()["running"])
+    node.partition.delete(name)
+
+
+def test_a_queue_key_can_be_asked_for_and_freed_by_force(tenant: Any, events: Any) -> None:
+    state = tenant.node.global_state
+    tenant.node.pause("default", tenant.name)
+    job = enqueue(tenant, jobs.Unique, {"n": 1})
+
+    assert state.queued(tenant.name, "unique-1") == job
+    assert state.remove_queued(tenant.name, "unique-1") == job
+
+    assert state.queued(tenant.name, "unique-1") is None
+    assert state.remove_queued(tenant.name, "unique-1") is None
+    following = enqueue(tenant, jobs.Unique, {"n": 1})
+    tenant.node.resume("default", tenant.name)
+    events.next("ran", id=following)
+
+
+def test_who_runs_under_an_execution_key_can_be_asked(tenant: Any, events: Any, wait_until: Until) -> None:
+    ids = [enqueue(tenant, jobs.SerialSlow, {"key": "k", "seconds": 0.5}) for _ in range(2)]
+    for job in ids:
+        events.next("begun", id=job)
+        assert tenant.node.global_state.executing(tenant.name, "k") == job
+
+    wait_until(lambda: tenant.node.global_state.executing(tenant.name, "k") is None)
+
+
 def test_purging_answers_the_number_and_leaves_nothing(tenant: Any, events: Any) -> None:
     tenant.node.pause("default", tenant.name)
     for _ in range(3):
@@ -295,26 +425,33 @@ def test_purging_answers_the_number_and_leaves_nothing(tenant: Any, events: Any)
     assert tenant.info()["queues"]["default"]["message_count"] == 0
 
 
-def test_queued_jobs_are_listed_oldest_first_and_stay(tenant: Any, events: Any) -> None:
+@pytest.mark.roger_line(16)
+def test_queued_jobs_are_listed_newest_first_and_stay(tenant: Any, events: Any) -> None:
     tenant.node.pause("default", tenant.name)
     ids = [enqueue(tenant, jobs.Tell) for _ in range(2)]
 
-    for _ in range(2):
-        listed = tenant.node.queued_jobs(tenant.name, "default")
-        assert [record.id for record in listed] == ids
+    for info in (tenant.node.info, tenant.node.node_info):
+        listed = info.queued_jobs(tenant.name, "default")
+        assert [record.id for record in listed] == ids[::-1]
         assert all(record.queued_at > 0 and record.started_at == 0 for record in listed)
 
     tenant.node.resume("default", tenant.name)
     events.take(2, "ran")
 
 
+@pytest.mark.roger_line(17)
 def test_a_running_job_is_listed_while_it_runs(tenant: Any, events: Any, wait_until: Until) -> None:
+    before = time.time()
     job = enqueue(tenant, jobs.Slow, {"seconds": 0.5})
     events.next("begun", id=job)
 
-    assert tenant.running() == [job]
+    (listed,) = tenant.node.node_info.running_jobs(tenant.name)
+    assert listed["id"] == job
+    assert before * 1000 <= listed["started_at"] <= time.time() * 1000
+    listed_by_all = tenant.node.info.running_jobs().values[tenant.node.config.name]
+    assert [each["id"] for each in listed_by_all[tenant.name]] == [job]
     events.next("ran", id=job)
-    wait_until(lambda: tenant.running() == [])
+    wait_until(lambda: tenant.node.node_info.running_jobs(tenant.name) == [])
 
 
 def test_an_enqueue_to_what_was_never_started_is_refused(tenant: Any) -> None:

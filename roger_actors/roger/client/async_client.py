@@ -12,15 +12,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from roger_actors.broker import Broker, Change, Message, QueueKind
+from roger_actors.broker import Broker, Message, QueueKind
 from roger_actors.clock import Clock, SystemClock
 from roger_actors.errors import RogerActorsError
 from roger_actors.roger import queue
 from roger_actors.roger.client import shelves
 from roger_actors.roger.client.due import seconds_until
 from roger_actors.roger.client.enqueuing import Enqueued, Enqueuer
+from roger_actors.roger.client.global_state import AsyncGlobal
+from roger_actors.roger.client.info import AsyncInfo
+from roger_actors.roger.client.partition import AsyncPartition
 from roger_actors.roger.client.shelves import Chosen
-from roger_actors.roger.global_state import flags
 from roger_actors.roger.jobs.codec import decode
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.jobs.registry import Registry
@@ -40,6 +42,11 @@ class AsyncClient:
             job with an execution key opens.
         clock: For stamps.
         registry: Returns the job classes that are known here; asked when a job is edited.
+
+    Attributes:
+        partition: Start, reconfigure and stop partitions on running nodes.
+        global_state: Cancelled jobs, keys and paused queues, under Roger's names.
+        info: What the nodes say of themselves.
     """
 
     def __init__(
@@ -58,6 +65,9 @@ class AsyncClient:
         self._clock = clock or SystemClock()
         self._enqueuer = Enqueuer(broker, max_payload=max_payload, queue_kind=queue_kind, clock=self._clock)
         self._system = SystemCaller(broker)
+        self.partition = AsyncPartition(self.ask_nodes)
+        self.global_state = AsyncGlobal(broker, self.ask_nodes, clock=self._clock, timeout=enqueue_timeout)
+        self.info = AsyncInfo(self.ask_nodes, self.queued_jobs)
 
     # -- jobs ------------------------------------------------------------------------------------
 
@@ -140,11 +150,12 @@ class AsyncClient:
         Returns:
             Which live nodes have taken note; each answers once it has. Where no node runs, the
             nodes find the cancel when they start.
+
+        Raises:
+            PartitionNotStarted: There are nodes, and none has the partition. The cancel stands all the
+                same: jobs may wait in the queues of a partition that was stopped.
         """
-        key = flags.table_key(partition, job_id)
-        delay = await self._broker.tables.get(flags.DELAYED, key, self._timeout)
-        await self._set(flags.cancelling(partition, job_id, self._clock.wall(), delay))
-        return await self._system.call("cancel", {"partition": partition, "job_id": job_id}, self._timeout)
+        return await self.global_state.cancel_job(partition, job_id)
 
     async def purge(self, partition: str, queue_type: str) -> int:
         """Delete what waits in a queue, free the queue keys, and answer how many jobs that were.
@@ -154,10 +165,10 @@ class AsyncClient:
         return await shelves.empty(self._broker, queue.make_name(partition, queue_type), self._timeout)
 
     async def queued_jobs(self, partition: str, queue_type: str, count: int = 100) -> list[JobRecord]:
-        """Return up to `count` jobs that wait in a queue, oldest first; they stay there, unharmed."""
+        """Return the `count` jobs of a queue that are next, the newest of them first; they stay, unharmed."""
         deliveries = await self._broker.peek(queue.make_name(partition, queue_type), count)
         records = []
-        for delivery in deliveries:
+        for delivery in reversed(deliveries):
             try:
                 records.append(decode(delivery.body))
             except RogerActorsError:
@@ -168,28 +179,25 @@ class AsyncClient:
 
     async def pause(self, queue_type: str, partition: str) -> Answers:
         """Stop starting jobs of a queue, on every node, until `resume`; also through restarts."""
-        await self._set(flags.pausing(partition, queue_type, self._clock.wall()))
-        return await self._system.call("flags", {"partition": partition}, self._timeout)
+        return await self.global_state.queue_pause(partition, queue_type)
 
     async def resume(self, queue_type: str, partition: str) -> Answers:
         """Undo `pause`."""
-        await self._unset(flags.PAUSED, flags.table_key(partition, queue_type))
-        return await self._system.call("flags", {"partition": partition}, self._timeout)
+        return await self.global_state.queue_resume(partition, queue_type)
 
     async def paused(self, partition: str) -> list[str]:
-        """Return the queue types of a partition that are paused, sorted."""
-        found = await self._broker.tables.scan(flags.PAUSED, flags.table_key(partition, ""), self._timeout)
-        return sorted(flags.name_of(key) for key in found)
+        """Return the queue types of a partition that are paused, sorted.
+
+        Raises:
+            PartitionNotStarted: None is, there are nodes, and none has the partition.
+        """
+        return await self.global_state.queue_get_paused(partition)
 
     # -- nodes -----------------------------------------------------------------------------------
 
     async def ask_nodes(self, op: str, timeout: float | None = None, **args: Any) -> Answers:
         """Ask every live node; see `roger_actors.roger.system.server.OPERATIONS`."""
         return await self._system.call(op, args, self._timeout if timeout is None else timeout)
-
-    async def info(self) -> Answers:
-        """Return what every live node says of its partitions, queues and running jobs."""
-        return await self.ask_nodes("info")
 
     # -- what is kept aside ----------------------------------------------------------------------
 
@@ -269,15 +277,3 @@ class AsyncClient:
     async def parked(self, count: int = 100) -> list[Shelved]:
         """Return up to `count` jobs of classes that no running node knew, oldest first."""
         return await shelf.look(self._broker, queue.PARKED, count)
-
-    # -- flags -----------------------------------------------------------------------------------
-
-    async def _set(self, change: Change) -> None:
-        """Make a change whose key may be there already: the first one stands."""
-        await self._broker.tables.change([change], self._timeout)
-
-    async def _unset(self, table: str, key: str) -> None:
-        current = await self._broker.tables.get(table, key, self._timeout)
-        while current is not None:
-            (answer,) = await self._broker.tables.change([Change(table, key, current, None)], self._timeout)
-            current = None if answer.done else answer.current

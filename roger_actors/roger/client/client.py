@@ -23,6 +23,9 @@ from typing import Any, Self, TypeVar, cast
 from roger_actors.broker import Broker, open_broker
 from roger_actors.roger.client.async_client import AsyncClient
 from roger_actors.roger.client.enqueuing import Enqueued
+from roger_actors.roger.client.global_state import AsyncGlobal, Global
+from roger_actors.roger.client.info import AsyncInfo, Info
+from roger_actors.roger.client.partition import AsyncPartition, Partition
 from roger_actors.roger.client.shelves import Chosen
 from roger_actors.roger.config import Config, load
 from roger_actors.roger.jobs.job import JobRecord
@@ -73,6 +76,10 @@ class _Service:
             registry=functools.cache(lambda: Registry.load(config.jobs)),
         )
 
+    def method(self, group: str, name: str) -> Any:
+        """Return a method of the client, or of a group of it."""
+        return getattr(getattr(self.client, group) if group else self.client, name)
+
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the thread's loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
@@ -91,22 +98,32 @@ class _Service:
         self.thread.join(CLOSE_LIMIT)
 
 
-class _OnThread:
-    """Makes the methods of the thread's `AsyncClient` awaitable on the caller's own loop."""
+_GROUPS = {"partition": AsyncPartition, "global_state": AsyncGlobal, "info": AsyncInfo}
+"""Operations that stand under a name of their own."""
 
-    def __init__(self, client: Client) -> None:
+
+class _OnThread:
+    """Makes the methods of the thread's `AsyncClient`, or of a group, awaitable on the caller's own loop."""
+
+    def __init__(self, client: Client, group: str = "") -> None:
         self._client = client
+        self._group = group
+        self._kind: type = _GROUPS.get(group, AsyncClient)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(AsyncClient, name):
+        if name in _GROUPS and not self._group:
+            return _OnThread(self._client, name)
+        if name.startswith("_") or not hasattr(self._kind, name):
             raise AttributeError(name)
+        return functools.partial(self._call, name)
 
-        async def method(*args: Any, **kwargs: Any) -> Any:
-            service = await asyncio.to_thread(self._client.service)
-            work = getattr(service.client, name)(*args, **kwargs)
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, service.loop))
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return await self._call("__call__", *args, **kwargs)
 
-        return method
+    async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        service = await asyncio.to_thread(self._client.service)
+        work = service.method(self._group, name)(*args, **kwargs)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, service.loop))
 
 
 class Client:
@@ -119,11 +136,17 @@ class Client:
 
     Attributes:
         aio: The same methods as awaitables, for programs with a loop: `await client.aio.enqueue(…)`.
+        partition: Start, reconfigure and stop partitions on running nodes.
+        global_state: Cancelled jobs, keys and paused queues, under Roger's names.
+        info: What every live node says of itself; `info()` is all of it.
     """
 
     def __init__(self, config: Config | str | os.PathLike[str] | Mapping[str, Any]) -> None:
         self.config = read_config(config)
         self.aio = cast("AsyncClient", _OnThread(self))
+        self.partition = Partition(functools.partial(self._wait_in, "partition"))
+        self.global_state = Global(functools.partial(self._wait_in, "global_state"))
+        self.info = Info(functools.partial(self._wait_in, "info"))
         self._lock = threading.Lock()
         self._service: _Service | None = None
 
@@ -153,8 +176,11 @@ class Client:
             return service
 
     def _wait(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._wait_in("", name, *args, **kwargs)
+
+    def _wait_in(self, group: str, name: str, *args: Any, **kwargs: Any) -> Any:
         service = self.service()
-        return service.wait(getattr(service.client, name)(*args, **kwargs))
+        return service.wait(service.method(group, name)(*args, **kwargs))
 
     # -- jobs ------------------------------------------------------------------------------------
 
@@ -216,10 +242,6 @@ class Client:
     def ask_nodes(self, op: str, timeout: float | None = None, **args: Any) -> Answers:
         """Ask every live node; see `AsyncClient.ask_nodes`."""
         return cast("Answers", self._wait("ask_nodes", op, timeout, **args))
-
-    def info(self) -> Answers:
-        """Return what every live node says of itself."""
-        return cast("Answers", self._wait("info"))
 
     # -- what is kept aside ----------------------------------------------------------------------
 

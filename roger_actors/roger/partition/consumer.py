@@ -412,7 +412,9 @@ async def _snapshot(state: State) -> dict[str, Any]:
                 "class": held.header.class_name,
                 "queue_type": held.header.queue_type,
                 "retry_count": held.header.retry_count,
+                "execution_key": held.header.execution_key,
                 "held_for": round(state.kernel.clock.monotonic() - held.since, 3),
+                "worker": str(held.worker),
             }
             for held in state.held.values()
         ],

@@ -19,6 +19,9 @@ HEARTBEAT = 2.0
 PEER_LOST = 7.0
 """Seconds of silence after which a node no longer counts as alive."""
 
+NOT_STARTED = "not started here"
+"""What a node answers that was asked about a partition that it does not have."""
+
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """A question to every node.

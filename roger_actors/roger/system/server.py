@@ -24,6 +24,7 @@ from roger_actors.roger.partition import consumer, manager
 from roger_actors.roger.system import health
 from roger_actors.roger.system.message import (
     HEARTBEAT,
+    NOT_STARTED,
     PEER_LOST,
     TOPIC,
     Alive,
@@ -181,25 +182,30 @@ async def _ping(_: Kernel, __: dict[str, Any]) -> Any:
     return "pong"
 
 
-async def _cancel(_: Kernel, args: dict[str, Any]) -> Any:
-    name = consumer_name(str(args["partition"]))
-    try:
-        return await GenServer.call(name, consumer.Cancel(str(args["job_id"])), timeout=CALL_LIMIT)
-    except ProcessError:
-        return "not running here"
+async def _cancel(kernel: Kernel, args: dict[str, Any]) -> Any:
+    return await _of_consumer(kernel, str(args["partition"]), consumer.Cancel(str(args["job_id"])))
 
 
-async def _flags(_: Kernel, args: dict[str, Any]) -> Any:
+async def _flags(kernel: Kernel, args: dict[str, Any]) -> Any:
+    return await _of_consumer(kernel, str(args["partition"]), consumer.Reread())
+
+
+async def _of_consumer(kernel: Kernel, partition: str, request: Any) -> Any:
+    """Have a partition's consumer do it, where this node has the partition."""
     try:
-        name = consumer_name(str(args["partition"]))
-        return await GenServer.call(name, consumer.Reread(), timeout=CALL_LIMIT)
+        return await GenServer.call(consumer_name(partition), request, timeout=CALL_LIMIT)
     except ProcessError:
-        return "not running here"
+        return "not running here" if partition in kernel.partitions else NOT_STARTED
 
 
 async def _info(kernel: Kernel, _: dict[str, Any]) -> Any:
     partitions = await GenServer.call(MANAGER, manager.Info(), timeout=CALL_LIMIT)
     workers = await GenServer.call(POOL, message.Snapshot(), timeout=CALL_LIMIT)
+    running_for = workers.pop("running_for")
+    for partition in partitions["partitions"].values():
+        for job in partition["running"]:
+            seconds = running_for.get(job.pop("worker"))
+            job["started_at"] = 0 if seconds is None else int((kernel.clock.wall() - seconds) * 1000)
     return {
         "node": kernel.node,
         "incarnation": kernel.incarnation,

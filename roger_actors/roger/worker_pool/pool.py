@@ -369,6 +369,11 @@ def _snapshot(state: PoolState) -> dict[str, Any]:
         "starting": state.ledger.starting,
         "waiting": sum(len(line.waiting) for line in state.ledger.lines.values()),
         "deaths": dict(state.deaths),
+        "running_for": {
+            str(ticket.worker): state.now() - ticket.begun
+            for ticket in state.ledger.tickets.values()
+            if ticket.stage is Stage.RUNNING and ticket.hook is None
+        },
         "hosts": [
             {
                 "host": str(host.pid),

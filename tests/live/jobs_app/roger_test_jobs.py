@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 from roger_actors import Application, From, GenServer, Hooks, Job, JobRecord, NoReply, Ok, Reply
@@ -80,6 +81,19 @@ class Failing(Job):
 
     def perform(self, args: Any) -> None:
         raise ValueError("boom")
+
+
+class FailingByTheSecond(Failing):
+    """Fails every time, with three retries a second apart."""
+
+    retry_levels = (1.0, 1.0, 1.0)
+    retry_jitter = 0.0
+
+
+class FailingTwice(Failing):
+    """Fails, and once more at once."""
+
+    retry_levels = (0.0,)
 
 
 class UniqueFailing(Failing):
@@ -166,6 +180,14 @@ class Slow(Job):
         tell("ran", id=self.record.id)
 
 
+class SerialSlow(Slow):
+    """The same, one after another."""
+
+    @classmethod
+    def execution_key(cls, args: Any) -> str:
+        return str(args["key"])
+
+
 class Segfaults(Job):
     """Ends its host with signal 11."""
 
@@ -225,6 +247,7 @@ class TellingHooks(Hooks):
     ) -> None:
         tell(
             "on_error",
+            at=time.monotonic(),
             id=record.id,
             retry_count=record.retry_count,
             kind=failure[0],
@@ -238,7 +261,13 @@ class TellingHooks(Hooks):
     def on_buried(
         self, partition: str, record: JobRecord, failure: Any, stacktrace: str, before_state: Any
     ) -> None:
-        tell("on_buried", id=record.id, retry_count=record.retry_count, kind=failure[0])
+        tell(
+            "on_buried",
+            at=time.monotonic(),
+            id=record.id,
+            retry_count=record.retry_count,
+            kind=failure[0],
+        )
 
 
 class Counter(GenServer[int]):
