@@ -406,18 +406,7 @@ async def _snapshot(state: State) -> dict[str, Any]:
         "partition": state.partition,
         "queues": queues,
         "open": state.open,
-        "running": [
-            {
-                "id": held.header.id,
-                "class": held.header.class_name,
-                "queue_type": held.header.queue_type,
-                "retry_count": held.header.retry_count,
-                "execution_key": held.header.execution_key,
-                "held_for": round(state.kernel.clock.monotonic() - held.since, 3),
-                "worker": str(held.worker),
-            }
-            for held in state.held.values()
-        ],
+        "running": [held.shown(state.kernel.clock.monotonic()) for held in state.held.values()],
         "waiting_on_keys": sum(len(waiting) for waiting in state.keys.values()),
         "counts": dict(state.counts),
     }

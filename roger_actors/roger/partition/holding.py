@@ -10,6 +10,7 @@ Source:
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
+from typing import Any
 
 from roger_actors.broker import Consumer as Subscription
 from roger_actors.broker import Delivery, QueueSpec
@@ -67,6 +68,18 @@ class Held:
         self.header = header
         self.since = since
         self.stale = False
+
+    def shown(self, now: float) -> dict[str, Any]:
+        """Return what is told of a running job."""
+        return {
+            "id": self.header.id,
+            "class": self.header.class_name,
+            "queue_type": self.header.queue_type,
+            "retry_count": self.header.retry_count,
+            "execution_key": self.header.execution_key,
+            "held_for": round(now - self.since, 3),
+            "worker": str(self.worker),
+        }
 
 
 class State:
