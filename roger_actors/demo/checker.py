@@ -137,7 +137,7 @@ def check(
         jobs,
         kills,
         {job: intake.intent.retryable for job, intake in intakes.items()},
-        {job: "its enqueue failed and was tried again" for job, each in intakes.items() if each.tries > 1},
+        _published_twice(intakes, jobs, troubles),
         [entry for entry in troubles if entry.what == "cut"],
     )
     shelf = None if buried is None else {job for ids in buried.values() for job in ids}
@@ -159,6 +159,27 @@ def _untold_deaths(jobs: Sequence[Entry], told: Mapping[str, History]) -> Iterab
     died, ends = len(deaths(jobs)), sum(history.told for history in told.values())
     if died != ends:
         yield Fault("", f"{died} worker hosts died in a job, but {ends} such ends were told")
+
+
+def _published_twice(
+    intakes: Mapping[str, Intake], jobs: Iterable[Entry], troubles: Sequence[Entry]
+) -> dict[str, str]:
+    """Return the jobs that may lie in the broker twice, and why: what is not confirmed is published again."""
+    lost = [entry for entry in troubles if entry.what != "killed" and not entry.node]
+    found = {}
+    for job, intake in intakes.items():
+        if intake.tries > 1:
+            found[job] = "its enqueue failed and was tried again"
+        elif any(_is_during(trouble, intake.intent.at, intake.at) for trouble in lost):
+            found[job] = "the broker was lost during its enqueue"
+    for entry in jobs if lost else ():
+        if entry.what == "failed" and any(_is_during(trouble, entry.at, entry.at) for trouble in lost):
+            found.setdefault(entry.job, "the broker was lost when its retry was published")
+    return found
+
+
+def _is_during(trouble: Entry, since: int, until: int) -> bool:
+    return since <= trouble.at and until >= trouble.at - trouble.grace * SECOND
 
 
 # -- the enqueuer's log ---------------------------------------------------------------------------

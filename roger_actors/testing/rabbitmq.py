@@ -79,14 +79,24 @@ class RabbitNode:
         directory: Where everything of it lies; made if missing, mode 0700.
         settings: More lines of `rabbitmq.conf`, e.g. `{"consumer_timeout": "10000"}` (milliseconds).
         dies_with_parent: Whether it is killed when the thread that started it ends.
+        name: Its name in front of `@localhost`.
+        shared: `epmd` (a port on which one runs already), `cookie` and `password` of a cluster.
     """
 
     def __init__(
-        self, directory: Path, *, settings: Mapping[str, str] | None = None, dies_with_parent: bool = True
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        dies_with_parent: bool = True,
+        name: str = "rabbit",
+        shared: Mapping[str, int | str] | None = None,
     ) -> None:
         self.directory = directory.absolute()
         self.settings = dict(settings or {})
+        self.name = f"{name}@localhost"
         self._dies_with_parent = dies_with_parent
+        self._shared = dict(shared or {})
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._state = self._load_state()
@@ -96,10 +106,8 @@ class RabbitNode:
         if path.exists():
             state: dict[str, int | str] = json.loads(path.read_text())
             return state
-        return attrs.asdict(free_ports()) | {
-            "password": secrets.token_hex(8),
-            "cookie": secrets.token_hex(16),
-        }
+        fresh = {"password": secrets.token_hex(8), "cookie": secrets.token_hex(16)}
+        return attrs.asdict(free_ports()) | fresh | self._shared
 
     def _save_state(self) -> None:
         path = self.directory / "state.json"
@@ -133,15 +141,18 @@ class RabbitNode:
             raise BrokerNotInstalled(detail=f"no {SERVER} or no epmd")
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write_config()
-        if not _is_alive(int(self._state.get("epmd_pid", 0))):
-            self._epmd = self._spawn(
-                ["epmd", "-address", "127.0.0.1", "-port", str(self._state["epmd"])], "epmd"
-            )
-            self._state["epmd_pid"] = self._epmd.pid
+        if not self._shared and not _is_alive(int(self._state.get("epmd_pid", 0))):
+            self.start_epmd()
         self._server = self._spawn([str(SERVER)], "server")
         self._state["pid"] = self._server.pid
         self._save_state()
         self._wait_until_ready(time.monotonic() + timeout)
+
+    def start_epmd(self) -> None:
+        """Start the daemon through which nodes find each other, of its own or for a whole cluster."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._epmd = self._spawn(["epmd", "-address", "127.0.0.1", "-port", str(self._state["epmd"])], "epmd")
+        self._state["epmd_pid"] = self._epmd.pid
 
     def _write_config(self) -> None:
         cookie = self.directory / ".erlang.cookie"
@@ -170,7 +181,7 @@ class RabbitNode:
             "ERL_EPMD_PORT": str(self._state["epmd"]),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RUNNING_UNDER_SYSTEMD": "true",  # exec the Erlang machine: its pid is the one we started
-            "RABBITMQ_NODENAME": "rabbit@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_CONFIG_FILE": f"{home}/rabbitmq.conf",
             "RABBITMQ_ADVANCED_CONFIG_FILE": f"{home}/advanced.config",

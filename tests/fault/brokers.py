@@ -11,6 +11,8 @@ from typing import Any
 
 from roger_actors.demo import plan
 from roger_actors.testing.rabbitmq import RabbitNode
+from roger_actors.testing.rabbitmq_cluster import RabbitCluster
+from tests.fault.proxy import Proxy
 
 EMPTY_AT_THE_END = (
     *(f"{tenant}-{queue}" for tenant, queues in plan.QUEUES.items() for queue in queues),
@@ -90,16 +92,27 @@ class RabbitBroker:
     """A vhost of a private RabbitMQ, and what it holds.
 
     Args:
-        node: The server.
-        url: Where nodes connect to: the vhost, perhaps through a proxy.
+        server: The server, or the servers of a cluster.
+        vhost: Its name.
         nodes: How many nodes of ours share it.
+        proxy: What they connect through, if anything.
     """
 
-    def __init__(self, node: RabbitNode, url: str, nodes: int = 1) -> None:
-        self.node = node
-        self.url = url
+    def __init__(
+        self, server: RabbitNode | RabbitCluster, vhost: str, nodes: int = 1, proxy: Proxy | None = None
+    ) -> None:
+        self.server = server
         self.nodes = nodes
-        self._vhost = url.rpartition("/")[2]
+        self.proxy = proxy
+        self._vhost = vhost
+        self.url = self.node.url(vhost)
+        if proxy is not None:
+            self.url = self.url.replace(f":{self.node.port}/", f":{proxy.port}/")
+
+    @property
+    def node(self) -> RabbitNode:
+        """The server, or the first of a cluster that runs."""
+        return self.server.alive[0] if isinstance(self.server, RabbitCluster) else self.server
 
     def _sum(self, query: str, *having: str) -> int:
         """Ask the state machines themselves: what the broker tells of queues is up to 5 s old."""

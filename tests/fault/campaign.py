@@ -65,8 +65,10 @@ class Campaign:
         self.token = secrets.token_hex(8)
         self.hits: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
+        self.recovered: list[tuple[str, float]] = []
         self.is_good = False
         self.sight = Sight(self.places)
+        self.maker = plan.Maker(self.places, seed + 77)
         self.shelves: dict[str, list[str]] = {}
         self.work = work or Work()
         (directory / "work.json").write_text(json.dumps(attrs.asdict(self.work)))
@@ -243,16 +245,23 @@ class Campaign:
         intents = {entry.job: entry for entry in self.look().enqueued if entry.what == "intent"}
         used = sorted({(e.partition, e.queue_key) for e in intents.values() if e.queue_key is not None})
         serial = sorted({(e.partition, e.execution_key) for e in intents.values() if e.execution_key})
-        maker = plan.Maker(self.places, self.seed + 77)
-        with Client(self.tables) as client:
-            enqueuer = Enqueuer(client, self._log)
-            for partition, key in self.chosen.sample(used, min(KEYS_TRIED, len(used))):
-                enqueuer.enqueue(_with(maker.make(jobs.Nap, partition, seconds=0.0), queue_key=key))
-            for partition, key in self.chosen.sample(serial, min(KEYS_TRIED, len(serial))):
-                enqueuer.enqueue(_with(maker.make(jobs.Nap, partition, seconds=0.0), execution_key=key))
+        make = self.maker.make
+        tried = [
+            _with(make(jobs.Nap, partition, seconds=0.0), **{kind: key})
+            for kind, keys in (("queue_key", used), ("execution_key", serial))
+            for partition, key in self.chosen.sample(keys, min(KEYS_TRIED, len(keys)))
+        ]
+        self.enqueue(*tried)
         new = [e for e in self.look().enqueued if e.what == "refused" and e.pid == os.getpid()]
         assert not new, f"keys that are still held when every job has left: {[e.detail for e in new]}"
         wait_for(lambda: not self.look().unfinished, STALLED, "one more job of each key", pause=0.05)
+
+    def enqueue(self, *planned: plan.Planned) -> None:
+        """Enqueue jobs, one after another, by a client of this process."""
+        with Client(self.tables) as client:
+            enqueuer = Enqueuer(client, self._log)
+            for each in planned:
+                enqueuer.enqueue(each)
 
     def finish(self, limit: float = 600.0) -> Verdict:
         """Let everything end, stop the nodes in order, and judge."""
@@ -302,9 +311,13 @@ class Campaign:
         kills = sum(1 for e in self.sight.enqueued if e.what == "killed" and (e.pid == 0 or not e.node))
         return (
             f"seed {self.seed}: {accepted} jobs, {keyed / max(1, accepted):.0%} keyed, {kills} kills, "
-            f"faults {dict(self.faults)}, windows {dict(self.hits)}; {len(verdict.again)} ran twice, "
+            f"faults {dict(self.faults)}, flowing again after {self._recovered()}, "
+            f"windows {dict(self.hits)}; {len(verdict.again)} ran twice, "
             f"{verdict.lost} lost, {len(verdict.faults)} wrong; {verdict.tenants}"
         )
+
+    def _recovered(self) -> str:
+        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.recovered) or "nothing"
 
     def buried(self) -> dict[str, list[str]]:
         """Return what lies on the shelves; each with its cause."""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from roger_actors.testing.rabbitmq import RabbitNode
+from roger_actors.testing.rabbitmq_cluster import RabbitCluster
 from tests.fault.brokers import Broker, EmbeddedBroker, RabbitBroker
 from tests.fault.campaign import Campaign
 
@@ -61,7 +62,31 @@ def fault_broker(request: pytest.FixtureRequest, fault_directory: Path) -> Itera
     else:
         node: RabbitNode = request.getfixturevalue("rabbit")
         with node.vhost("fault") as url:
-            yield RabbitBroker(node, url)
+            yield RabbitBroker(node, url.rpartition("/")[2])
+
+
+@pytest.fixture
+def own_rabbit() -> Iterator[RabbitNode]:
+    """A RabbitMQ of the test's own, to be killed and started as it likes."""
+    node = RabbitNode(Path(tempfile.mkdtemp(prefix="roger-rabbitmq-", dir="/tmp")))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.destroy()
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[RabbitCluster]:
+    """Three RabbitMQ nodes of the test's own."""
+    directory = Path(tempfile.mkdtemp(prefix="roger-cluster-", dir="/tmp"))
+    cluster = RabbitCluster(directory)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.destroy()
+        shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from roger_actors.demo.log import Entry, Tail, now
 from tests.fault import windows
 from tests.fault.brokers import EmbeddedBroker
 from tests.fault.campaign import Campaign
-from tests.fault.node_process import children, send, wait_for
+from tests.fault.node_process import NodeProcess, children, send, wait_for
 
 
 def at_random(campaign: Campaign) -> None:
@@ -237,16 +237,17 @@ def frozen_while(
     return bool(look())
 
 
-def one_process(campaign: Campaign, role: str) -> None:
+def one_process(campaign: Campaign, role: str, node: NodeProcess | None = None) -> None:
     """Kill one process of a role, and see what must go with it go."""
+    victim = node or campaign.node
     campaign.wait_until_ready()
     campaign.pause(0.0, 0.4)
     if role == "worker":
         campaign.kill_worker_host()
     elif role == "kernel":
-        campaign.kill_kernel_host()
+        campaign.kill_kernel_host(victim)
     else:
-        at = campaign.kill_only(campaign.node.pid_of(role))
+        at = campaign.kill_only(victim.pid_of(role), node=victim)
         campaign.note(campaign.count_windows(at))
-        campaign.start()
+        campaign.start(victim)
     campaign.faults[f"SIGKILL {role}"] += 1

@@ -266,6 +266,37 @@ def test_under_a_memory_alarm_acks_go_on_and_publishing_waits(node, url):
 
 @pytest.mark.rabbitmq
 @pytest.mark.fault
+def test_what_the_broker_refuses_is_published_again_until_its_time_is_up(node, url):
+    async def run() -> None:
+        vhost = url.rpartition("/")[2]
+        broker = open_broker(url, name="test")
+        await broker.connect(WAIT)
+        await broker.declare([QueueSpec("full"), QueueSpec("other")])
+        policy = '{\\"max-length\\": 1, \\"overflow\\": \\"reject-publish\\"}'
+        node.eval(
+            f'rabbit_policy:parse_set(<<"{vhost}">>, <<"p">>, <<"^full$">>, <<"{policy}">>, '
+            '0, <<"queues">>, <<"roger">>)'
+        )
+        async with asyncio.timeout(WAIT):
+            with pytest.raises(PublishUnconfirmed, match=r"within 1\.0 s"):
+                await _publish_until_refused(broker, "full")
+        refused = asyncio.ensure_future(broker.publish(Message("full", b"last"), WAIT))
+        await broker.publish(Message("other", b"goes on"), WAIT)
+        assert not refused.done()
+        await broker.purge("full")
+        await refused
+        await broker.close()
+
+    asyncio.run(run())
+
+
+async def _publish_until_refused(broker: Broker, queue: str) -> None:
+    while True:
+        await broker.publish(Message(queue, b"x"), 1.0)
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.fault
 def test_a_message_over_the_brokers_limit_is_an_error_of_its_own_and_no_other(node, url):
     async def scenario() -> None:
         watch = await _open(url, "jobs")

@@ -3,7 +3,8 @@
 Messages wait in a backlog until there is a connection that is not blocked and room in the window of
 unconfirmed ones; each turn of the loop sends what it may in one piece. What was not confirmed when a
 connection was lost is sent again on the next one, ahead of the backlog and in its old order; so a
-message may be stored twice, and never not at all once its future has ended well.
+message may be stored twice, and never not at all once its future has ended well. What the broker
+refuses is sent again, too, on a new channel, until its time is up.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ SWEEP = 0.05
 CHANNEL = 1
 CACHED_QUEUES = 10_000
 REFUSALS = 2
+# RabbitMQ refuses for good on a channel that met a queue just when its leader was lost, and takes the
+# same on a new channel.
+RENEW_FIRST, RENEW_LAST = 0.2, 2.0
+SETTLE_SECONDS = 0.1
 
 
 class Publisher:
@@ -56,6 +61,10 @@ class Publisher:
         self._batches: dict[Batch, list[Outgoing]] = {}
         self._methods: dict[tuple[str | None, str], bytes] = {}
         self._is_scheduled = False
+        self._refused: list[Outgoing] = []
+        self._renewal: asyncio.Task[None] | None = None
+        self._renewed, self._renew_pause = 0.0, RENEW_FIRST
+        self._is_held = False
         self._closed: BrokerError | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._return: tuple[str, str] | None = None
@@ -180,14 +189,20 @@ class Publisher:
         if connection is None or not connection.is_open:
             self.on_down()
             return
+        if self._is_held:
+            self._take_up(connection)
+            return
         # The channel alone was closed: one of the messages is at fault (too large, say), and which is
         # not told. Whoever has been on a closed channel too often is given up.
         for entry in self._pending.values():
             entry.refusals += 1
             if entry.refusals > REFUSALS:
                 entry.finish(ChannelClosed(code=0, text=reason))
-        self.on_down()
         self._delays = None
+        self._take_up(connection)
+
+    def _take_up(self, connection: SwiftConnection) -> None:
+        self.on_down()
         self._reopening = self._loop.create_task(self._reopen(connection), name="amqp-publish-channel")
 
     async def _reopen(self, connection: SwiftConnection) -> None:
@@ -200,6 +215,8 @@ class Publisher:
         """Fail whatever waits, and whatever is published from now on."""
         self._closed = error
         self.on_down()
+        if self._renewal is not None:
+            self._renewal.cancel()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for entry in [*self._singles, *(e for entries in self._batches.values() for e in entries)]:
@@ -221,7 +238,7 @@ class Publisher:
     def _pump(self) -> None:
         self._is_scheduled = False
         channel = self._channel
-        if channel is None or self._link.is_blocked:
+        if channel is None or self._link.is_blocked or self._is_held:
             return
         backlog, pending, connection = self._backlog, self._pending, channel.connection
         while backlog and len(pending) < WINDOW and connection.unsent < UNSENT:
@@ -317,14 +334,38 @@ class Publisher:
             self._schedule()
 
     def _conclude(self, entry: Outgoing, refusal: str | None) -> None:
+        if refusal is not None and not entry.returned:
+            self._refuse(entry)
+            return
         if entry.future is not None:
             self._singles.pop(entry, None)
-        if entry.returned:
-            entry.finish(Unroutable(queue=entry.message.queue))
-        elif refusal is not None:
-            entry.finish(PublishUnconfirmed(queue=entry.message.queue, seconds=0.0))
+        entry.finish(Unroutable(queue=entry.message.queue) if entry.returned else None)
+
+    def _refuse(self, entry: Outgoing) -> None:
+        """Send it again on a new channel, or give it up if it is to be sent once."""
+        if entry.once:
+            entry.finish(PublishUnconfirmed(queue=entry.message.queue, seconds=entry.seconds))
         else:
-            entry.finish(None)
+            self._refused.append(entry)
+        if self._renewal is None or self._renewal.done():
+            self._renewal = self._loop.create_task(self._renew(), name="amqp-publish-renewal")
+
+    async def _renew(self) -> None:
+        """Close the channel, once what is on its way there has been confirmed; it is opened again."""
+        soon = self._loop.time() - self._renewed < 5 * RENEW_LAST
+        self._renew_pause = min(2 * self._renew_pause, RENEW_LAST) if soon else RENEW_FIRST
+        await asyncio.sleep(self._renew_pause)
+        self._is_held = True
+        await asyncio.sleep(SETTLE_SECONDS)
+        self._renewed = self._loop.time()
+        refused, self._refused = self._refused, []
+        self._backlog.extendleft(entry for entry in reversed(refused) if not entry.is_over)
+        channel = self._channel
+        if channel is not None:
+            channel.close()
+            await channel.closed
+        self._is_held = False
+        self._schedule()
 
     def _mark_returned(self, content: wire.Content, body: bytes) -> None:
         """Find the message that came back: the oldest that is the same; which of equals is all one."""

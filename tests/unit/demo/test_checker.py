@@ -317,6 +317,32 @@ def test_the_order_of_two_enqueuers_is_not_known_where_their_enqueues_overlap(st
     assert story.check().is_clean
 
 
+@pytest.mark.parametrize(("seconds", "clean"), [(10.0, True), (0.0001, False)])
+def test_a_job_whose_enqueue_the_broker_was_lost_in_may_run_twice(story, seconds, clean):
+    for pid in (10, 11):
+        story.tell("a", "begun", pid=pid)
+        story.tell("a", "done", pid=pid)
+    story.enqueued = [
+        Entry(at=1 * MS // 2, what="intent", job="a", partition="acme", pid=1),
+        Entry(at=2 * MS, what="accepted", job="a", partition="acme", pid=1),
+    ]
+    story.trouble("outage", seconds)
+
+    assert story.check().is_clean is clean
+
+
+def test_a_job_that_failed_while_the_broker_was_lost_may_be_retried_twice(story):
+    story.enqueue("a", retryable=True)
+    story.tell("a", "begun")
+    story.tell("a", "failed", kind="error")
+    story.trouble("outage", 0.001)
+    for pid in (10, 11):
+        story.tell("a", "begun", 1, pid=pid)
+        story.tell("a", "done", 1, pid=pid)
+
+    assert story.check().is_clean
+
+
 # ------------------------------------------------------------------------------------- nodes side by side
 
 
