@@ -273,6 +273,14 @@ class Broker(Protocol):
         """Whether publishing would be tried now."""
         ...
 
+    @property
+    def hands_over(self) -> bool:
+        """Whether deliveries can go to another consumer while this process, cut off, has them still.
+
+        Where not, they stay until the process has ended.
+        """
+        ...
+
     async def connect(self, timeout: float) -> None:
         """Open the connections; later losses are mended by themselves.
 
@@ -349,6 +357,20 @@ class Broker(Protocol):
 
         Raises:
             Unroutable: The queue does not exist.
+        """
+        ...
+
+    async def prove(self, consumers: Sequence[Consumer], timeout: float) -> list[bool]:
+        """Have the broker answer on the connection of each consumer.
+
+        What was outstanding on a consumer whose answer came had not been handed over when this was called.
+
+        Args:
+            consumers: Of this object.
+            timeout: Seconds to wait for each connection.
+
+        Returns:
+            For each whether an answer came, and the subscription stood all the while.
         """
         ...
 

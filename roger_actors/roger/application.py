@@ -10,7 +10,7 @@ root host    top            rest_for_one: a kernel that dies takes the worker ho
                             process takes nobody along
 
 kernel host  top            rest_for_one: who comes later uses who came before
-             ├── connection worker_pool partitions partition_manager
+             ├── connection fencing worker_pool partitions partition_manager
              └── system parking shutdown_handler
 
 app host     top            the application: the user's own processes, the strategy of [supervision.children]
@@ -42,6 +42,7 @@ from roger_actors.roger.partition.manager import Manager
 from roger_actors.roger.shelf.parking import Parking
 from roger_actors.roger.shutdown import ShutdownHandler
 from roger_actors.roger.system.server import System
+from roger_actors.roger.worker_pool.fencing import Fencing
 from roger_actors.roger.worker_pool.hosts import STARTER, SUPERVISOR, WorkerHosts
 from roger_actors.roger.worker_pool.pool import WorkerPool
 
@@ -91,6 +92,7 @@ def kernel_children(kernel: Kernel) -> list[ChildSpec]:
     partitions = kernel.config.supervision["partitions"]
     return [
         ChildSpec(id=names.CONNECTION, start=Start(Connection, kernel, name=names.CONNECTION)),
+        ChildSpec(id=names.FENCING, start=Start(Fencing, kernel, name=names.FENCING)),
         ChildSpec(id=names.POOL, start=Start(WorkerPool, kernel, name=names.POOL)),
         ChildSpec(
             id=names.PARTITIONS,

@@ -20,6 +20,7 @@ from roger_actors.clock import Clock
 from roger_actors.errors import ProcessError
 from roger_actors.otp import GenServer, RequestIds, process
 from roger_actors.roger.config import Config
+from roger_actors.roger.worker_host.fence import Fence
 from roger_actors.transport import HostId
 
 LOG = logging.getLogger("roger_actors.kernel")
@@ -31,6 +32,7 @@ MANAGER = "partition_manager"
 SYSTEM = "system"
 PARKING = "parking"
 SHUTDOWN = "shutdown_handler"
+FENCING = "fencing"
 
 
 def tell(name: str, message: Any) -> None:
@@ -89,6 +91,7 @@ class Kernel:
         broker_error: Why the broker is not there, empty while it is.
         listening: Whether this node hears the cluster's bus.
         bounding: For each partition, who may delete its oldest buried jobs now.
+        fence: The lanes that this node holds, and the jobs of them that run.
     """
 
     node: str
@@ -105,3 +108,4 @@ class Kernel:
     broker_error: str = ""
     listening: bool = False
     bounding: defaultdict[str, asyncio.Lock] = attrs.field(factory=lambda: defaultdict(asyncio.Lock))
+    fence: Fence = attrs.field(factory=Fence)

@@ -20,7 +20,7 @@ from roger_actors.broker.amqp.link import Link, address_of, read_url
 from roger_actors.broker.amqp.links import Links
 from roger_actors.broker.amqp.publisher import Publisher
 from roger_actors.broker.amqp.tables import AmqpTables
-from roger_actors.broker.base import Delivery, Message, QueueCounts, QueueSpec
+from roger_actors.broker.base import Consumer, Delivery, Message, QueueCounts, QueueSpec
 from roger_actors.broker.topology import BUS
 from roger_actors.errors import BrokerError, ChannelLimit, ConnectionFailed, ConnectionLost
 
@@ -85,6 +85,11 @@ class AmqpBroker:
     def is_connected(self) -> bool:
         """Whether publishing would be tried now."""
         return self._is_open and self._publishing.is_up and not self._publishing.is_blocked
+
+    @property
+    def hands_over(self) -> bool:
+        """True: a connection that is cut may be over for the broker long before it is here."""
+        return True
 
     async def connect(self, timeout: float) -> None:
         """Open both connections, those that are not open yet; later losses are mended.
@@ -187,6 +192,22 @@ class AmqpBroker:
     async def counts(self, queue: str) -> QueueCounts | None:
         """Return how full a queue is, None if it does not exist."""
         return await self._declarer.counts(queue)
+
+    async def prove(self, consumers: Sequence[Consumer], timeout: float) -> list[bool]:
+        """Have the broker answer on the connection of each consumer."""
+        by_connection: dict[SwiftConnection | None, list[AmqpConsumer]] = {}
+        for consumer in consumers:
+            if isinstance(consumer, AmqpConsumer):
+                by_connection.setdefault(consumer.connection, []).append(consumer)
+        by_connection.pop(None, None)
+        generations = {each: each.generation for group in by_connection.values() for each in group}
+        answers = await asyncio.gather(*[group[0].prove(timeout) for group in by_connection.values()])
+        alive = {c for c, answer in zip(by_connection, answers, strict=True) if answer}
+        return [
+            each in generations and each.generation == generations[each] and each.connection in alive
+            for each in consumers
+            if isinstance(each, AmqpConsumer)
+        ]
 
     async def peek(self, queue: str, count: int) -> list[Delivery]:
         """Return up to `count` ready messages, oldest first, and put them back."""

@@ -116,7 +116,7 @@ class AmqpConsumer:
         self._prefetch = prefetch
         self._on_delivery, self._on_reset, self._on_closed = on_delivery, on_reset, on_closed
         self._wait_ready, self._revive, self._flush, self._broker = wait_ready, revive, flush, broker
-        self._generation = 0
+        self.generation = 0
         self._channel: Channel | None = None
         self._settlement = Settlement(0)
         self._is_paused = False
@@ -192,7 +192,7 @@ class AmqpConsumer:
     def _release(self) -> None:
         held, self._held = self._held or [], None
         for delivery in held:
-            if delivery.generation == self._generation:
+            if delivery.generation == self.generation:
                 self._on_delivery(delivery)
 
     @property
@@ -203,7 +203,7 @@ class AmqpConsumer:
     def ack(self, delivery: Delivery) -> bool:
         """Say that a delivery is done with; False if it was stale."""
         settlement = self._settlement
-        if delivery.generation != self._generation or not settlement.is_outstanding(delivery.tag):
+        if delivery.generation != self.generation or not settlement.is_outstanding(delivery.tag):
             return False
         settlement.ack(delivery.tag)
         self._flush(self)
@@ -214,7 +214,7 @@ class AmqpConsumer:
         settlement, channel = self._settlement, self._channel
         if (
             channel is None
-            or delivery.generation != self._generation
+            or delivery.generation != self.generation
             or not settlement.is_outstanding(delivery.tag)
         ):
             return False
@@ -234,6 +234,17 @@ class AmqpConsumer:
         self._prefetch = prefetch
         if self._changing is None or self._changing.done():
             self._changing = asyncio.create_task(self._apply(), name=f"amqp-prefetch-{self.queue}")
+
+    async def prove(self, timeout: float) -> bool:
+        """Whether the broker answers on the channel within so many seconds."""
+        try:
+            async with asyncio.timeout(timeout), self._lock:
+                if self._channel is None:
+                    return False
+                await self._channel.ask("basic_qos", prefetch_count=max(1, self._applied))
+        except (BrokerError, TimeoutError):
+            return False
+        return True
 
     async def pause(self) -> None:
         """Stop new deliveries; those outstanding stay valid."""
@@ -288,7 +299,7 @@ class AmqpConsumer:
     async def _live_once(self) -> str:
         """Subscribe and wait for the end of it; returns the reason."""
         connection = await self._wait_ready()
-        if self._generation:
+        if self.generation:
             await self._revive()
         channel = await Channel.open(connection, self._broker)
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -313,7 +324,7 @@ class AmqpConsumer:
 
     async def _subscribe(self, channel: Channel) -> None:
         channel.read(self._read)
-        self._generation += 1
+        self.generation += 1
         self._settlement = Settlement(channel.number)
         self._pieces, self._content = [], None
         self._channel = channel
@@ -329,7 +340,7 @@ class AmqpConsumer:
         self._applied = 0
         if self._channel is channel:
             self._channel = None
-            self._generation += 1
+            self.generation += 1
         channel.read(None)
         channel.close()
 
@@ -385,7 +396,7 @@ class AmqpConsumer:
             self.queue,
             own_headers(headers) if headers else {},
             redelivered,
-            self._generation,
+            self.generation,
             tag,
             reply_to,
             correlation_id,

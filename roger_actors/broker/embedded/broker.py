@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from roger_actors.broker.base import (
     Change,
     Changed,
+    Consumer,
     Delivery,
     Message,
     QueueCounts,
@@ -212,6 +213,11 @@ class EmbeddedBroker:
         """Whether the file is open."""
         return self._engine is not None
 
+    @property
+    def hands_over(self) -> bool:
+        """False: what a process has taken stays its own until it has ended."""
+        return False
+
     async def connect(self, timeout: float) -> None:
         """Open the file.
 
@@ -284,6 +290,10 @@ class EmbeddedBroker:
         """Return how full a queue is, None if it does not exist."""
         counts: QueueCounts | None = await self.run(lambda store: store.counts(self._prefix + queue))
         return counts
+
+    async def prove(self, consumers: Sequence[Consumer], timeout: float) -> list[bool]:
+        """Say yes: deliveries are this process's as long as it lives."""
+        return [True] * len(consumers)
 
     async def peek(self, queue: str, count: int) -> list[Delivery]:
         """Return up to `count` ready messages, oldest first, and leave them."""

@@ -48,6 +48,9 @@ class Config:
         shutdown_timeout: Seconds running jobs get to finish at a graceful stop.
         heartbeat: Seconds of silence after which a connection to RabbitMQ counts as lost, where the URL
             does not say so itself (`?heartbeat=`).
+        fence_after: Seconds that a job with an execution key may go on while this node gets no answer from
+            RabbitMQ; then it is killed, since another node may run it again that long and half a second
+            later.
         max_worker_hosts: Jobs that run at the same time on this node at most; None for the sum of its
             queues' max_workers.
         worker_max_jobs: Jobs after which a worker host is replaced; None for never.
@@ -78,6 +81,7 @@ class Config:
     enqueue_timeout: float = 30.0
     shutdown_timeout: float = 60.0
     heartbeat: float = 6.0
+    fence_after: float = 4.0
     max_worker_hosts: int | None = None
     worker_max_jobs: int | None = None
     worker_max_memory: int | None = None

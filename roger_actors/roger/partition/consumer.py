@@ -8,7 +8,8 @@ broker, and its successor first ends the Workers that are left.
 
 Jobs with an execution key come through the partition's *lane*, a queue with one active consumer in
 the whole cluster: their order is the queue's, and those that must wait are held here, unacked, so
-that no crash can lose or reorder them.
+that no crash can lose or reorder them. Before the first of them begins, whatever the lane's last consumer
+may still run has been waited for (`lane`).
 
 Source:
     `Roger.Partition.Consumer`.
@@ -21,13 +22,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
 from roger_actors.broker import Delivery
 from roger_actors.errors import NewerFormat, UndecodableJob
 from roger_actors.otp import (
     Down,
-    DynamicSupervisor,
     GenServer,
     NoReply,
     Ok,
@@ -36,21 +34,33 @@ from roger_actors.otp import (
 )
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader, decode_header
-from roger_actors.roger.kernel import POOL, Kernel, workers_name
+from roger_actors.roger.kernel import POOL, Kernel
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.holding import Held, Source, State
+from roger_actors.roger.partition.lane import LaneTaken
 from roger_actors.roger.partition.opening import (
     Arrived,
     Reset,
     align,
     end_orphans,
+    leave_lane,
     open_queues,
     quiesce,
     read_flags,
 )
-from roger_actors.roger.partition.run import Assignment, Overflowed
-from roger_actors.roger.partition.worker import CancelRun, Finished, Worker
+from roger_actors.roger.partition.run import Overflowed
+from roger_actors.roger.partition.starting import (
+    lane_taken,
+    next_of_key,
+    start,
+    start_cancelled,
+    start_held_back,
+    start_serial,
+    take_lane,
+)
+from roger_actors.roger.partition.worker import CancelRun, Finished
 from roger_actors.roger.shelf.shelf import Shelved
+from roger_actors.roger.worker_pool.fencing import Proven
 from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
 
 MEASURED_EVERY = 50
@@ -105,7 +115,7 @@ class Consumer(GenServer[State]):
         if step == "start":
             await end_orphans(state)
         await open_queues(state)
-        _start_held_back(state)
+        start_held_back(state)
         return NoReply(state)
 
     async def handle_call(self, request: Any, sender: Any, state: State) -> Reply[State]:
@@ -128,7 +138,7 @@ class Consumer(GenServer[State]):
                 await align(state)
             case _:
                 raise ValueError(f"unknown request {request!r}")
-        _start_held_back(state)
+        start_held_back(state)
         return Reply("ok", state)
 
     def handle_info(self, message: Any, state: State) -> NoReply[State]:
@@ -139,9 +149,13 @@ class Consumer(GenServer[State]):
 
     async def terminate(self, reason: Any, state: State) -> None:
         """Close the subscriptions: what is unacked goes back to the broker."""
+        may_leave = not state.runs_of_lane
         for source in state.all_sources():
             if source.subscription is not None:
                 await source.subscription.close()
+        if may_leave:
+            await leave_lane(state)
+        state.forget_lane()
 
 
 # -- deliveries ----------------------------------------------------------------------------------
@@ -162,25 +176,9 @@ def _arrived(state: State, arrived: Arrived) -> None:
             waiting.append((delivery, header))
             return
         state.keys[header.execution_key] = deque()
-        _start_serial(state, source, delivery, header)
+        start_serial(state, source, delivery, header)
         return
-    _start(state, source, delivery, header)
-
-
-def _start_serial(state: State, lane: Source, delivery: Delivery, header: JobHeader) -> None:
-    """Start a job of the lane, unless its own queue is paused: then it waits and keeps its key."""
-    if header.queue_type in state.paused:
-        state.held_back.append((delivery, header))
-    else:
-        _start(state, lane, delivery, header)
-
-
-def _start_held_back(state: State) -> None:
-    """Start what the lane had held for a paused queue that is paused no more."""
-    held_back, state.held_back = state.held_back, []
-    for delivery, header in held_back:
-        if state.lane is not None:
-            _start_serial(state, state.lane, delivery, header)
+    start(state, source, delivery, header)
 
 
 def _is_known(state: State, source: Source, delivery: Delivery, header: JobHeader) -> bool:
@@ -193,33 +191,12 @@ def _is_known(state: State, source: Source, delivery: Delivery, header: JobHeade
         held.delivery = delivery
         held.stale = False
         held.source.held += 1
+        if held.hold is not None and state.proof is not None and state.lane_is_ours:
+            held.hold.proof = state.proof
+        elif held.hold is not None and state.proof is None and source.subscription is not None:
+            take_lane(state, source.subscription)
         return True
     return False
-
-
-def _start(state: State, source: Source, delivery: Delivery, header: JobHeader) -> None:
-    kernel = state.kernel
-    counted = state.sources.get(header.queue_type) if source.queue_type == "" else source
-    limit = counted.max_workers if counted is not None else 1
-    state.number += 1
-    assignment = Assignment(
-        state.number,
-        kernel,
-        state.partition,
-        process.self(),
-        delivery,
-        header,
-        queue.make_name(state.partition, header.queue_type),
-        limit,
-        cancelled=header.id in state.cancelled,
-    )
-    held = Held(source, delivery, header, kernel.clock.monotonic())
-    state.held[state.number] = held
-    state.running[header.id] = state.number
-    source.held += 1
-    held.worker = DynamicSupervisor.start_temporary(workers_name(state.partition), Worker, assignment)
-    state.numbers[held.worker] = state.number
-    process.monitor(held.worker)
 
 
 def _finished(state: State, message: Finished) -> str | None:
@@ -227,6 +204,7 @@ def _finished(state: State, message: Finished) -> str | None:
     if held is None:
         return None
     source, header = held.source, held.header
+    _unfence(state, held)
     state.counts[message.outcome] += 1
     state.numbers.pop(held.worker, None)
     if state.running.get(header.id) == message.number:
@@ -239,20 +217,13 @@ def _finished(state: State, message: Finished) -> str | None:
         source.held -= 1
     _measure(source, message)
     if source.queue_type == "" and header.execution_key is not None:
-        _next_of_key(state, source, header.execution_key)
+        next_of_key(state, source, header.execution_key)
     return "open" if source.closing and source.held == 0 else None
 
 
-def _next_of_key(state: State, source: Source, key: str) -> None:
-    """Start the job that waits longest for an execution key, or free the key."""
-    waiting = state.keys.get(key)
-    if waiting is None:
-        return
-    if not waiting or state.quiet:
-        del state.keys[key]
-        return
-    delivery, header = waiting.popleft()
-    _start_serial(state, source, delivery, header)
+def _unfence(state: State, held: Held) -> None:
+    if held.hold is not None:
+        state.kernel.fence.running.discard(held.hold)
 
 
 def _measure(source: Source, message: Finished) -> None:
@@ -283,6 +254,7 @@ def _give_back(state: State, reclaimed: Reclaimed) -> None:
 def _let_go(state: State, held: Held) -> None:
     """Return a delivery whose job does not run to its queue."""
     source, header = held.source, held.header
+    _unfence(state, held)
     if state.running.get(header.id) not in state.held:
         state.running.pop(header.id, None)
     if not held.stale:
@@ -290,7 +262,7 @@ def _let_go(state: State, held: Held) -> None:
         if source.subscription is not None:
             source.subscription.nack(held.delivery)
     if source.queue_type == "" and header.execution_key is not None:
-        _next_of_key(state, source, header.execution_key)
+        next_of_key(state, source, header.execution_key)
 
 
 def _reset(state: State, reset: Reset) -> None:
@@ -303,6 +275,7 @@ def _reset(state: State, reset: Reset) -> None:
             source.held -= 1
     if source.queue_type == "":
         state.forget_waiting()
+        state.forget_lane()
 
 
 def _ack(source: Source, delivery: Delivery) -> bool:
@@ -363,6 +336,8 @@ _NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
     Reclaimed: _give_back,
     Reset: _reset,
     LaneNeeded: _lane_needed,
+    LaneTaken: lane_taken,
+    Proven: start_held_back,
     str: _next_step,
 }
 """What the consumer does with each message; what it returns is the step to take after it."""
@@ -381,14 +356,9 @@ def _cancel(state: State, job_id: str) -> str:
         for delivery, header in waiting:
             if header.id == job_id and state.lane is not None:
                 waiting.remove((delivery, header))
-                _start_cancelled(state, state.lane, delivery, header)
+                start_cancelled(state, state.lane, delivery, header)
                 return "waiting"
     return "noted"
-
-
-def _start_cancelled(state: State, lane: Source, delivery: Delivery, header: JobHeader) -> None:
-    """Tell off a job that waits for its execution key, without touching the key."""
-    _start(state, lane, delivery, msgspec.structs.replace(header, execution_key=None))
 
 
 async def _snapshot(state: State) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from roger_actors.otp import Pid
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.worker_host.fence import Hold, Proof
 
 SETTLED_KEPT = 10_000
 """Finished jobs with a stale delivery that are remembered, to ack their redelivery unrun."""
@@ -56,9 +57,9 @@ class Source:
 
 
 class Held:
-    """A delivery that a Worker has in hand."""
+    """A delivery that a Worker has in hand; with what says that it may, if the lane delivered it."""
 
-    __slots__ = ("delivery", "header", "since", "source", "stale", "worker")
+    __slots__ = ("delivery", "header", "hold", "since", "source", "stale", "worker")
 
     worker: Pid
 
@@ -68,6 +69,7 @@ class Held:
         self.header = header
         self.since = since
         self.stale = False
+        self.hold: Hold | None = None
 
     def shown(self, now: float) -> dict[str, Any]:
         """Return what is told of a running job."""
@@ -102,6 +104,8 @@ class State:
         self.cancelled: set[str] = set()
         self.paused: set[str] = set()
         self.held_back: list[tuple[Delivery, JobHeader]] = []
+        self.proof: Proof | None = None
+        self.lane_is_ours = False
         self.settled: OrderedDict[tuple[str, int], None] = OrderedDict()
         self.counts: Counter[str] = Counter()
         self.quiet = False
@@ -121,6 +125,25 @@ class State:
         if self.lane is not None and not self.lane.is_consumed:
             names.append(self.lane.name)
         return names
+
+    @property
+    def may_serve_lane(self) -> bool:
+        """Whether a job of the lane may be begun now."""
+        now = self.kernel.clock.monotonic()
+        return self.lane_is_ours and not self.quiet and self.proof is not None and self.proof.is_good(now)
+
+    @property
+    def runs_of_lane(self) -> bool:
+        """Whether a job of the lane runs here."""
+        return any(held.source is self.lane for held in self.held.values()) or any(
+            held.source is self.lane for held in self.lost.values()
+        )
+
+    def forget_lane(self) -> None:
+        """Count as not having the lane: its subscription was reset, or ended."""
+        if self.proof is not None:
+            self.kernel.fence.lanes.discard(self.proof)
+        self.proof, self.lane_is_ours = None, False
 
     def remember_settled(self, header: JobHeader) -> None:
         """Note that an attempt is over although its delivery could not be acked: it will come again."""

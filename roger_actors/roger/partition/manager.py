@@ -20,6 +20,7 @@ from roger_actors.roger import queue
 from roger_actors.roger.connection import BrokerDown, BrokerUp
 from roger_actors.roger.global_state import flags, lanes, queue_key
 from roger_actors.roger.kernel import PARTITIONS, Kernel, ask_consumers, consumer_name, tell
+from roger_actors.roger.partition import lane
 from roger_actors.roger.partition.consumer import LaneNeeded, Quiesce, Reconfigure, Snapshot
 from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting
 from roger_actors.roger.partition.remembered import recall, remember
@@ -293,7 +294,7 @@ async def _delete(state: State, request: DeletePartition) -> str:
     broker, limit = state.kernel.broker, state.kernel.config.enqueue_timeout
     for name in (*names, queue.lane_name(partition), queue.buried_name(partition)):
         await broker.delete(name)
-    for table in (queue_key.TABLE, flags.CANCELLED, flags.DELAYED, flags.PAUSED, lanes.TABLE):
+    for table in (queue_key.TABLE, flags.CANCELLED, flags.DELAYED, flags.PAUSED, lane.TABLE, lanes.TABLE):
         entries = await broker.tables.scan(table, flags.table_key(partition, ""), limit)
         changes = [Change(table, key, value, None) for key, value in entries.items()]
         if changes:

@@ -14,13 +14,17 @@ from roger_actors.errors import BrokerError
 from roger_actors.otp import DynamicSupervisor, Pid, process
 from roger_actors.roger import queue
 from roger_actors.roger.global_state import flags, lanes
-from roger_actors.roger.kernel import MANAGER, tell, workers_name
+from roger_actors.roger.kernel import MANAGER, POOL, tell, workers_name
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.holding import Source, State
+from roger_actors.roger.partition.lane import give_up
 from roger_actors.roger.partition.worker import GiveBack
+from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
 
 OPEN_AGAIN = 1.0
 """Seconds after which subscriptions that could not be opened are tried again."""
+RECLAIM_LIMIT = 10.0
+"""Seconds for the pool to say that a dead Worker's job has ended."""
 CONNECTING = "connecting to the broker"
 """Why a partition waits that waits for nothing else."""
 LANE_WINDOW = 500
@@ -55,11 +59,29 @@ class Waiting(NamedTuple):
 
 
 async def end_orphans(state: State) -> None:
-    """End the Workers of a predecessor: their deliveries have gone back to the broker."""
+    """End the Workers of a predecessor and their jobs: their deliveries have gone back to the broker."""
+    fence = state.kernel.fence
+    fence.lanes -= {proof for proof in fence.lanes if proof.partition == state.partition}
+    fence.running -= {hold for hold in fence.running if hold.proof.partition == state.partition}
     supervisor = workers_name(state.partition)
-    for child in await DynamicSupervisor.which_children(supervisor):
-        if isinstance(child.pid, Pid):
-            await DynamicSupervisor.terminate_child(supervisor, child.pid)
+    orphans = [child.pid for child in await DynamicSupervisor.which_children(supervisor)]
+    workers = [pid for pid in orphans if isinstance(pid, Pid)]
+    for worker in workers:
+        await DynamicSupervisor.terminate_child(supervisor, worker)
+    if workers:
+        ended = process.here().loop.create_future()
+        process.spawn(_reclaim, workers, ended)
+        await ended
+
+
+async def _reclaim(workers: list[Pid], ended: asyncio.Future[None]) -> None:
+    """Wait until nothing of these Workers' jobs runs. A process of its own."""
+    for worker in workers:
+        tell(POOL, Reclaim(worker, process.self()))
+    left = set(workers)
+    while left and isinstance(answer := await process.receive(RECLAIM_LIMIT), Reclaimed):
+        left.discard(answer.worker)
+    ended.set_result(None)
 
 
 async def open_queues(state: State) -> None:
@@ -173,6 +195,8 @@ async def align(state: State) -> None:
 
 
 async def _align_source(state: State, source: Source) -> None:
+    if source is state.lane and state.quiet:
+        return  # it has its own way of leaving
     paused = source.queue_type in state.paused or state.quiet
     if source.closing:
         return
@@ -185,10 +209,30 @@ async def _align_source(state: State, source: Source) -> None:
 
 
 async def quiesce(state: State) -> None:
-    """Stop taking deliveries, and give back those whose job has not begun."""
+    """Stop taking deliveries, and give back those whose job has not begun.
+
+    The lane is kept until none of its jobs runs here: another node would begin the next one of the key.
+    """
     state.quiet = True
     await align(state)
     lane = state.lane
-    if lane is not None and lane.subscription is not None:
-        for delivery in state.forget_waiting():
-            lane.subscription.nack(delivery)
+    if lane is None or lane.subscription is None or lane.paused or state.runs_of_lane:
+        return
+    await lane.subscription.pause()
+    lane.paused = True
+    for delivery in state.forget_waiting():
+        lane.subscription.nack(delivery)
+    await leave_lane(state)
+
+
+async def leave_lane(state: State) -> None:
+    """Write down that the lane is not ours any more, if it was: its next holder need not wait."""
+    if not state.lane_is_ours:
+        return
+    state.forget_lane()
+    try:
+        await give_up(state.kernel, state.partition)
+    except BrokerError as error:
+        state.kernel.log.warning(
+            "partition %s: %s; the lane's next holder will wait for this one", state.partition, error
+        )

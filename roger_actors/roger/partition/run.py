@@ -13,6 +13,7 @@ from roger_actors.broker import Delivery
 from roger_actors.otp import Pid
 from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.worker_host.fence import Hold
 from roger_actors.roger.worker_host.protocol import Failure
 
 
@@ -29,6 +30,7 @@ class Assignment(NamedTuple):
         queue: Its queue, for the limit and for taking turns.
         limit: `max_workers` of that queue.
         cancelled: Whether it must not run, only be told off.
+        hold: What says that a job of the lane may run; None for every other.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Assignment(NamedTuple):
     queue: str
     limit: int
     cancelled: bool = False
+    hold: Hold | None = None
 
 
 class Overflowed(NamedTuple):

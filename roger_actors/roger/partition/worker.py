@@ -168,6 +168,7 @@ def _lend(run: Run, hook: str = "", failure: Failure | None = None) -> None:
             watch,
             hook,
             failure,
+            None if hook else given.hold,
         ),
     )
 
@@ -292,11 +293,19 @@ def _host_died(run: Run, died: HostDied) -> Any:
         return NoReply(run, then=_leave)  # a hook's host died: what it was about is settled
     if run.ending == "cancelled":
         return NoReply(run, then=_cancelled)
+    if _is_fenced(run):
+        return Stop(SHUTDOWN, run)  # without a word: it runs again where its lane is now
     if run.ending == "timeout":
         run.failure = Failure("timeout", "JobTimeout", f"ran longer than max_execution_time of {limit} s", "")
         return NoReply(run, then=_failed)
     run.failure = _failure_of(died.reason)
     return NoReply(run, then=_run_again)
+
+
+def _is_fenced(run: Run) -> bool:
+    """Whether the job was killed because its lane may have gone to another node."""
+    given = run.given
+    return given.hold is not None and not given.hold.is_good(given.kernel.clock.monotonic())
 
 
 def _failure_of(reason: Any) -> Failure:

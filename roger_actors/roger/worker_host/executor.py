@@ -70,11 +70,18 @@ class Refused:
 
 
 @attrs.frozen
+class TooLate:
+    """A job of a lane was not begun: this node may hold that lane no more. Attributes: `ticket`."""
+
+    ticket: int
+
+
+@attrs.frozen
 class Stopped:
     """The job thread has ended: after `stop`, or after `Refused`."""
 
 
-Outcome = Loaded | Refused | Done | HookDone | Stopped
+Outcome = Loaded | Refused | Done | HookDone | TooLate | Stopped
 
 
 class Executor:
@@ -200,7 +207,12 @@ class Executor:
             # a ticket that was recalled and sent again runs where it stands now, not where it stood
             if self._waiting.get(order.ticket) is not order or self._waiting.pop(order.ticket, None) is None:
                 continue
-            self._marker.begin(order.ticket)
+            until = order.until if isinstance(order, Run) else None
+            self._marker.begin(order.ticket, until)
+            if until is not None and not (self._marker.can_fence and time.monotonic() < until):
+                self._marker.end(order.ticket)
+                self._emit(TooLate(order.ticket))
+                continue
             outcome = self._run(order) if isinstance(order, Run) else self._run_hook(order)
             _flush()
             if not self._is_intact():

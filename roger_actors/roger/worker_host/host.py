@@ -22,7 +22,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
 from roger_actors.otp import SHUTDOWN, GenServer, NoReply, Ok, Runtime, Target, process
-from roger_actors.roger.worker_host.executor import BROKEN, Executor, Loaded, Outcome, Refused, Stopped
+from roger_actors.roger.worker_host.executor import (
+    BROKEN,
+    Executor,
+    Loaded,
+    Outcome,
+    Refused,
+    Stopped,
+    TooLate,
+)
 from roger_actors.roger.worker_host.mark import Marker
 from roger_actors.roger.worker_host.protocol import (
     Done,
@@ -192,6 +200,8 @@ class Runner:
                     self._runtime.exit(self._me, self._runtime.host_pid, SHUTDOWN)
                 case HookDone():
                     self._send(outcome)
+                case TooLate():
+                    self._send(Recalled([outcome.ticket]))
                 case Stopped() if not self.stopped.done():
                     self.stopped.set_result(None)
         if results:

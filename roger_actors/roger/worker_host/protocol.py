@@ -41,11 +41,20 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure", tag_f
 
 @wire.register
 class Run(msgspec.Struct, frozen=True, array_like=True, tag="run", gc=False):
-    """Run a job, after those sent before. Attributes: `payload`, the encoded record."""
+    """Run a job, after those sent before.
+
+    Attributes:
+        ticket: Answered with `Done`.
+        partition: The tenant.
+        payload: The encoded record.
+        until: When a job that came through a lane must have begun (on the monotonic clock), and ended
+            unless that is put off in the host's mark; None for every other.
+    """
 
     ticket: int
     partition: str
     payload: bytes
+    until: float | None = None
 
 
 @wire.register

@@ -14,6 +14,8 @@ from math import inf
 from typing import Literal
 
 from roger_actors.otp import Pid
+from roger_actors.roger.worker_host.fence import Hold
+from roger_actors.roger.worker_host.protocol import RunHook
 from roger_actors.transport import HostId
 
 AHEAD = 32
@@ -48,6 +50,7 @@ class Ticket:
         "begun",
         "class_name",
         "expected",
+        "hold",
         "hook",
         "host",
         "limit",
@@ -73,7 +76,8 @@ class Ticket:
         self.partition = partition
         self.payload = payload
         self.class_name = ""
-        self.hook: object = None
+        self.hook: RunHook | None = None
+        self.hold: Hold | None = None
         self.watch = False
         self.unwanted: Literal["", "killed", "withdrawn"] = ""
         self.host: HostId | None = None

@@ -9,6 +9,9 @@ Source:
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -30,10 +33,16 @@ from roger_actors.otp import (
 from roger_actors.otp import reason as reasons
 from roger_actors.roger.config import pack_setup
 from roger_actors.roger.kernel import POOL, Kernel
+from roger_actors.roger.worker_host.mark import FenceMark, marked_hosts
 from roger_actors.transport import ROOT, HostId
+
+logger = logging.getLogger(__name__)
 
 SUPERVISOR = "worker_hosts"
 STARTER = "worker_hosts_starter"
+LOOK = "who is late?"
+LOOK_EVERY = 0.1
+"""Seconds between two looks at the worker hosts' marks."""
 START_LIMIT = 30.0
 """Seconds for a worker host to be forked and to say that its runtime is up."""
 
@@ -65,20 +74,60 @@ class EndHost(msgspec.Struct, frozen=True, array_like=True, tag="end-worker-host
 
 
 @wire.register
+class WatchFences(msgspec.Struct, frozen=True, array_like=True, tag="watch-fences"):
+    """Kill worker hosts from now on that run a job of a lane for longer than their mark says."""
+
+
+@wire.register
 class EndHosts(msgspec.Struct, frozen=True, array_like=True, tag="end-worker-hosts"):
     """Kill every worker host: their pool is new and knows none of them."""
 
 
-class WorkerHosts(GenServer[None]):
+class Watched:
+    """The marks of the worker hosts, by number, and whether they are looked at."""
+
+    def __init__(self) -> None:
+        self.watching = False
+        self._marks: dict[int, FenceMark] = {}
+        self._killed: set[int] = set()
+
+    def late(self, directory: str, now: float) -> list[int]:
+        """Return the hosts that run a job of a lane which they may run no more; each is told once."""
+        there = marked_hosts(directory)
+        for host in self._marks.keys() - there:
+            self._marks.pop(host).close()
+        self._killed &= there
+        for host in there - self._marks.keys() - self._killed:
+            with contextlib.suppress(OSError):  # it ends just now
+                self._marks[host] = FenceMark(directory, host)
+        ends = {host: mark.until() for host, mark in self._marks.items()}
+        late = [host for host, until in ends.items() if until is not None and until <= now]
+        for host in late:
+            self._killed.add(host)
+            self._marks.pop(host).close()
+        return late
+
+    def close(self) -> None:
+        """Let go of them."""
+        for mark in self._marks.values():
+            mark.close()
+
+
+class WorkerHosts(GenServer[Watched]):
     """Takes the pool's orders in the root host and hands them to the supervisor there."""
 
-    def init(self) -> Ok[None]:
+    def init(self) -> Ok[Watched]:
         """Hold nothing: the supervisor beside it knows its children."""
-        return Ok(None)
+        return Ok(Watched())
 
-    def handle_call(self, request: Any, sender: From, state: None) -> NoReply[None] | Reply[None]:
+    def handle_call(self, request: Any, sender: From, state: Watched) -> NoReply[Watched] | Reply[Watched]:
         """Start or end one, each in a process of its own: a kill never waits for a start."""
         match request:
+            case WatchFences():
+                if not state.watching:
+                    state.watching = True
+                    process.send_after(LOOK_EVERY, process.self(), LOOK)
+                return Reply(("ok", 0), state)
             case StartHost():
                 process.spawn(_answer, sender, _start, request.args)
             case EndHost():
@@ -88,6 +137,19 @@ class WorkerHosts(GenServer[None]):
             case _:
                 return Reply(("error", f"unknown request {request!r}"), state)
         return NoReply(state)
+
+    def handle_info(self, message: Any, state: Watched) -> NoReply[Watched]:
+        """Look who is late, and kill it."""
+        if message == LOOK:
+            for host in state.late(process.here().endpoint.directory, time.monotonic()):
+                logger.warning("worker host %d is killed: its job's lane may be another node's", host)
+                process.spawn(_end, host)
+            process.send_after(LOOK_EVERY, process.self(), LOOK)
+        return NoReply(state)
+
+    async def terminate(self, reason: Any, state: Watched) -> None:
+        """Let go of the marks."""
+        state.close()
 
 
 async def _answer(sender: From, work: Callable[..., Awaitable[int]], *args: Any) -> None:
@@ -198,6 +260,15 @@ async def end_hosts() -> None:
         await GenServer.call((STARTER, ROOT), EndHosts(), timeout=START_LIMIT)
     except NoProcess:
         return  # the root host starts the kernel first: no worker host was ever started
+
+
+async def watch_fences() -> None:
+    """Have the root host kill those that run a job of a lane for too long, as their marks say.
+
+    Raises:
+        ProcessError: The root host's process is being started, or did not answer.
+    """
+    await GenServer.call((STARTER, ROOT), WatchFences(), timeout=START_LIMIT)
 
 
 async def end_host(host: Pid) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from roger_actors.otp import Pid
+from roger_actors.roger.worker_host.fence import Hold
 from roger_actors.roger.worker_host.protocol import Failure
 
 
@@ -25,6 +26,7 @@ class Lend(NamedTuple):
         watch: Whether to say `Begun`, for a time limit.
         hook: Name of a hook to run instead of the job, empty for the job.
         failure: What the hook is told.
+        hold: What says that a job of a lane may run; None for every other.
     """
 
     worker: Pid
@@ -36,6 +38,7 @@ class Lend(NamedTuple):
     watch: bool = False
     hook: str = ""
     failure: Failure | None = None
+    hold: Hold | None = None
 
 
 class Kill(NamedTuple):

@@ -120,7 +120,7 @@ def _lend(state: PoolState, ask: Lend) -> None:
     ticket = state.ledger.open(
         ask.worker, ask.queue, ask.limit, ask.partition, ask.payload, class_name=ask.class_name
     )
-    ticket.watch = ask.watch
+    ticket.watch, ticket.hold = ask.watch, ask.hold
     if ask.hook:
         ticket.hook = RunHook(ticket.number, ask.hook, ask.partition, ask.payload, ask.failure)
 
@@ -133,13 +133,28 @@ def _place(state: PoolState) -> None:
         ticket, host, asked_back = placed
         if asked_back:
             process.send((RUNNER, host.host), Recall([*asked_back]))
-        process.send((RUNNER, host.host), ticket.hook or Run(ticket.number, ticket.partition, ticket.payload))
+        if ticket.hold is not None and not ticket.hold.is_good(now):
+            ledger.given_back([ticket.number], [], now)
+            _take_out(state, ticket, "withdrawn")  # its lane may be another node's by now
+            continue
+        process.send((RUNNER, host.host), _order(state, ticket, host))
         _look_at_first(state, host)
         if len(host.tickets) > 1:
             _watch_stalls(state)
     if ledger.need and not state.stopping and now >= state.held_until:
         state.count_starting()
         _ask_for_hosts(state, ledger.wanted_hosts())
+
+
+def _order(state: PoolState, ticket: Ticket, host: Host) -> Run | RunHook:
+    """Return what the host is told; the end of a lane's job is put off from now on, if its lane stands."""
+    if ticket.hook is not None:
+        return ticket.hook
+    if (hold := ticket.hold) is None:
+        return Run(ticket.number, ticket.partition, ticket.payload)
+    hold.host, hold.ticket = host.host, ticket.number
+    state.kernel.fence.running.add(hold)
+    return Run(ticket.number, ticket.partition, ticket.payload, hold.proof.until)
 
 
 def _watch_stalls(state: PoolState) -> None:
