@@ -85,6 +85,7 @@ def _kernel_host(config: Config) -> Branch:
     )
     children = (
         Branch(id="connection", kind="worker", notes=("the broker",)),
+        Branch(id="fencing", kind="worker", notes=("signs of life of the lanes",)),
         Branch(id="worker_pool", kind="worker", notes=("lends worker hosts to jobs",)),
         partitions,
         Branch(id="partition_manager", kind="worker", notes=("which partitions run here",)),
