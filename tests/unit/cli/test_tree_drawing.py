@@ -117,7 +117,7 @@ def test_the_plan_follows_the_configuration():
     (workers,) = hosts["worker_hosts"].children
     assert workers.id == "0 to 4 worker hosts"
     assert workers.notes == ("one job each", "replaced after 100 jobs", "replaced over 256 MiB")
-    partitions = hosts["kernel"].children[2]
+    (partitions,) = [child for child in hosts["kernel"].children if child.id == "partitions"]
     assert partitions.children[0].children[1].notes == ("default × 10", "slow (not consumed)")
 
 
