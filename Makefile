@@ -14,7 +14,7 @@ JUNIT = --junitxml=build/junit/$@.xml
 # What `make test` runs, fast ones first. CI runs the same through .ci/run.
 STAGES := lint contracts types unit oracle conformance mutants-sample live fault-sample docs examples wheel coverage
 
-.PHONY: help demo test lint contracts types format unit oracle conformance mutants mutants-sample live fault-sample fault docs docs-serve examples wheel \
+.PHONY: help demo test lint contracts types format unit oracle conformance mutants mutants-sample live fault-sample fault chaos docs docs-serve examples wheel \
 	coverage bench thespian-suite clean setup setup-dev
 
 help: ## List the targets
@@ -71,11 +71,14 @@ oracle: setup-dev ## Play scenarios on Erlang's supervisor and on ours: the reco
 live: setup-dev ## Tests with real processes and a private RabbitMQ
 	@.ci/with-rabbitmq $(COVERED) $(JUNIT) --ignore=tests/conformance -m "(live or rabbitmq) and not (fault or long or examples)" $(ARGS)
 
-fault-sample: setup-dev ## A sample of the fault tests
+fault-sample: setup-dev ## A sample of the fault matrix (under 90 s)
 	@.ci/with-rabbitmq $(BIN)pytest $(JUNIT) -m "fault and not long" $(ARGS)
 
-fault: setup-dev ## Every fault test, the long ones too
-	@.ci/with-rabbitmq $(BIN)pytest $(JUNIT) -m "fault or long" $(ARGS)
+fault: setup-dev ## The whole fault matrix: kills, freezes, broker, network, disk, clock; every window (about 15 min)
+	@ROGER_FAULT_MATRIX=1 .ci/with-rabbitmq $(BIN)pytest $(JUNIT) -o faulthandler_timeout=0 -m "fault or long" $(ARGS)
+
+chaos: setup-dev ## A random mix of faults for MINUTES=10, by a seed of the commit's hash or SEED=
+	@$(PY) -m tests.fault.chaos $(or $(MINUTES),10) $(SEED)
 
 docs: setup-dev ## Build the documentation strictly into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)mkdocs build --strict --config-file docs/mkdocs.yml # --quiet would hide broken links from --strict

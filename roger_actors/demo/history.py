@@ -13,6 +13,7 @@ Everything here is pure.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -25,6 +26,8 @@ ENDED_WITH_ITS_HOST: Final = frozenset({"signal", "status"})
 """Kinds of failure after which the same attempt runs again, because the job is not to blame yet."""
 UNREPORTED: Final = SECOND // 2
 """Nanoseconds before a worker host's death in which an end may not have been reported."""
+AT_ONCE: Final = 8
+"""Nodes that may be dying at the same time."""
 NEVER: Final = 1 << 62
 """A moment after all others."""
 
@@ -129,7 +132,7 @@ class History:
             return
         hit = [run for run in self.runs if run.ended is None and is_of(run.node, entry.node)]
         for run in hit:
-            self._close(run, entry.at)
+            self._close(run, max(run.begun, entry.since or entry.at))
         last = self._last
         if hit:
             self.loosen("it ran when the node was killed")
@@ -311,7 +314,7 @@ class _Building:
         return history
 
     def kill(self, entry: Entry) -> None:
-        since = entry.at - entry.grace * SECOND
+        since = (entry.since or entry.at) - entry.grace * SECOND
         hit = dict(self._running)
         for job in reversed(self._latest):
             if self.found[job].last_at < since:
@@ -365,13 +368,31 @@ def deaths(jobs: Sequence[Entry], kills: Iterable[Entry] = ()) -> dict[int, int]
 
 
 def _merged(jobs: Iterable[Entry], kills: Sequence[Entry]) -> Iterator[Entry]:
-    """Give jobs' lines in the order of writing, with each kill before the first line after it."""
-    pending = sorted(kills, key=lambda kill: kill.at)
-    for entry in jobs:
-        while pending and pending[0].at <= entry.at:
+    """Give jobs' lines in the order of writing, with each kill before the first line after it.
+
+    While a node is dying, others may already take over: what the dying one still writes comes before the
+    kill, and the kill before what the others write.
+    """
+    dying = sorted((kill for kill in kills if kill.since and not kill.pid), key=_began)
+    pending = sorted(kills, key=_began)
+    for entry in sorted(jobs, key=lambda entry: _as_of(entry, dying)) if dying else jobs:
+        while pending and _began(pending[0]) < _as_of(entry, dying):
             yield pending.pop(0)
         yield entry
     yield from pending
+
+
+def _began(kill: Entry) -> int:
+    return kill.since or kill.at
+
+
+def _as_of(entry: Entry, dying: Sequence[Entry]) -> int:
+    """Return when a line counts: one of a dying process as if it were written before the kill."""
+    place = bisect_left(dying, entry.at, key=_began)
+    for kill in dying[max(0, place - AT_ONCE) : place]:
+        if entry.at <= kill.at and is_of(entry.node, kill.node):
+            return kill.since
+    return entry.at
 
 
 def outlived(jobs: Iterable[Entry], kills: Sequence[Entry]) -> list[str]:

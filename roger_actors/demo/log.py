@@ -43,6 +43,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         detail: For people.
         grace: Of `killed`: seconds before it in which an end may not have been acknowledged. Of `cut` and
             `outage`: how many seconds it lasted, until this line.
+        since: Of `killed`: when it was killed; `at` is when it was seen dead. 0 where that is the same.
         node: Which start of which node wrote the line, or was killed or cut; empty where there is only one,
             and for all of them.
     """
@@ -60,6 +61,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = ""
     detail: str = ""
     grace: float = 0.0
+    since: int = 0
     node: str = ""
 
 

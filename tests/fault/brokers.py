@@ -27,11 +27,15 @@ EMPTY_AT_THE_END = (
 class EmbeddedBroker:
     """The file, and what it holds, read beside the node."""
 
+    kind = "embedded"
     nodes = 1
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "roger.db"
-        self.url = f"embedded:{self.path}"
+
+    def url_of(self, number: int) -> str:
+        """Return where the node, number 0, connects to."""
+        return f"embedded:{self.path}"
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=5.0)
@@ -96,18 +100,33 @@ class RabbitBroker:
         vhost: Its name.
         nodes: How many nodes of ours share it.
         proxy: What they connect through, if anything.
+        only_first: Whether only the first of them does.
     """
 
+    kind = "rabbitmq"
+
     def __init__(
-        self, server: RabbitNode | RabbitCluster, vhost: str, nodes: int = 1, proxy: Proxy | None = None
+        self,
+        server: RabbitNode | RabbitCluster,
+        vhost: str,
+        nodes: int = 1,
+        proxy: Proxy | None = None,
+        *,
+        only_first: bool = False,
     ) -> None:
         self.server = server
         self.nodes = nodes
         self.proxy = proxy
+        self.only_first = only_first
         self._vhost = vhost
-        self.url = self.node.url(vhost)
-        if proxy is not None:
-            self.url = self.url.replace(f":{self.node.port}/", f":{proxy.port}/")
+        self._direct = self.node.url(vhost)
+        self._port = self.node.port
+
+    def url_of(self, number: int) -> str:
+        """Return where a node connects to, the first being 0."""
+        if self.proxy is None or (self.only_first and number > 0):
+            return self._direct
+        return self._direct.replace(f":{self._port}/", f":{self.proxy.port}/")
 
     @property
     def node(self) -> RabbitNode:
@@ -140,9 +159,17 @@ class RabbitBroker:
         """Return how many messages are delivered and not acknowledged."""
         return self._sum("query_messages_checked_out", "-", ".lane")
 
-    def lane_held(self) -> int:
-        """Return how many messages of the lanes are delivered and not acknowledged."""
-        return self._sum("query_messages_checked_out", ".lane")
+    def lane_held(self, partition: str) -> int:
+        """Return how many messages of a lane are delivered and not acknowledged."""
+        return self._sum("query_messages_checked_out", f"{partition}.lane")
+
+    def lane_consumers(self, partition: str) -> int:
+        """Return how many nodes consume a lane; one of them is given its jobs."""
+        return self._sum("query_consumer_count", f"{partition}.lane")
+
+    def journal(self) -> int:
+        """Return how many entries the journal of the tables has."""
+        return self._sum("query_messages_total", "roger.journal")
 
     def left(self) -> dict[str, int]:
         """Return what lies in queues that should be empty at the end."""

@@ -77,11 +77,11 @@ class Campaign:
         self.nodes = [self._node(name, number, settings) for number, name in enumerate(names)]
         for node in self.nodes:
             node.start()
-        self.enqueuer = spawn("enqueuer.py", directory / f"{names[0]}.json", directory, seed, self.token)
+        self.enqueuer = spawn("enqueuer.py", directory / f"{names[-1]}.json", directory, seed, self.token)
 
     def _node(self, name: str, number: int, settings: dict[str, Any]) -> NodeProcess:
         defaults = {"retry_levels": list(LEVELS), "enqueue_timeout": 5.0, "max_worker_hosts": 8}
-        tables = plan.tables(name, self.broker.url, self.places, **(defaults | settings))
+        tables = plan.tables(name, self.broker.url_of(number), self.places, **(defaults | settings))
         tables["logging"]["handlers"]["file"]["filename"] = str(self.directory / f"{name}.log")
         return NodeProcess(name, self.directory, tables, self.token, self.seed * 10 + number)
 
@@ -92,8 +92,8 @@ class Campaign:
 
     @property
     def tables(self) -> dict[str, Any]:
-        """The configuration of the first node."""
-        return self.node.tables
+        """The configuration of the last node, which clients use."""
+        return self.nodes[-1].tables
 
     # -- what is done to nodes ---------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Campaign:
         pids = victim.pids()
         self.chosen.shuffle(pids)
         kill_all(pids)
-        self._see_dead(victim, pids, grace, DEAD_WITHIN)
+        self._see_dead(victim, pids, at, grace, DEAD_WITHIN)
         return at
 
     def kill_only(
@@ -125,10 +125,10 @@ class Campaign:
         at = now()
         rest = victim.pids()
         kill_all([pid])
-        self._see_dead(victim, rest, grace, limit)
+        self._see_dead(victim, rest, at, grace, limit)
         return at
 
-    def _see_dead(self, node: NodeProcess, pids: list[int], grace: float, limit: float) -> None:
+    def _see_dead(self, node: NodeProcess, pids: list[int], since: int, grace: float, limit: float) -> None:
         began = time.monotonic()
         kill_all([node.pid])
         node.reap()
@@ -139,7 +139,7 @@ class Campaign:
         kill_all(left)
         assert not left, f"alive {limit} s after the kill: {[kinds.get(pid, pid) for pid in left]}"
         at = now()
-        self.log(Entry(at=at, what="killed", pid=0, grace=grace, node=node.mark))
+        self.log(Entry(at=at, what="killed", pid=0, grace=grace, since=since, node=node.mark))
         self.log(Entry(at=at, what="killed", pid=node.pid, node=node.mark))
 
     def _of_others(self, victim: NodeProcess) -> set[int]:
@@ -169,9 +169,10 @@ class Campaign:
         victim = node or self.node
         tree = victim.running_tree()
         kernel, workers = victim.host_pids("kernel", tree), victim.host_pids("worker", tree)
+        since = now()
         kill_all(kernel)
         left = processes.wait_until_gone([*kernel, *workers], DEAD_WITHIN)
-        self.log(Entry(at=now(), what="killed", pid=0, grace=2.0, node=victim.mark))
+        self.log(Entry(at=now(), what="killed", pid=0, grace=2.0, since=since, node=victim.mark))
         assert not left, f"worker hosts outlived the kernel host: {left}"
 
     def log(self, entry: Entry) -> None:
@@ -216,6 +217,7 @@ class Campaign:
     def note(self, hit: set[str]) -> None:
         """Count windows that were hit."""
         self.hits.update(hit)
+        windows.TOTAL.update((self.broker.kind, window) for window in hit)
 
     def wait_for_progress(self, share: float, limit: float = 600.0) -> None:
         """Wait until a share of the work has ended, or nothing has happened for a long while."""
@@ -315,6 +317,11 @@ class Campaign:
             f"windows {dict(self.hits)}; {len(verdict.again)} ran twice, "
             f"{verdict.lost} lost, {len(verdict.faults)} wrong; {verdict.tenants}"
         )
+
+    def progress(self) -> str:
+        """Return how far it is, in a few words."""
+        sight = self.look()
+        return f"{sight.accepted} accepted, {sight.finished} left, {dict(self.faults.most_common())}"
 
     def _recovered(self) -> str:
         return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.recovered) or "nothing"

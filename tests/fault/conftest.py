@@ -15,8 +15,23 @@ import pytest
 
 from roger_actors.testing.rabbitmq import RabbitNode
 from roger_actors.testing.rabbitmq_cluster import RabbitCluster
+from tests.fault import windows
 from tests.fault.brokers import Broker, EmbeddedBroker, RabbitBroker
 from tests.fault.campaign import Campaign
+from tests.fault.proxy import Proxy
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which windows the kills have hit."""
+    for (broker, window), count in sorted(windows.TOTAL.items()):
+        terminalreporter.write_line(f"{broker}: {count:4} kills {window}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the whole matrix when it has missed a window."""
+    if os.environ.get("ROGER_FAULT_MATRIX") and (missed := windows.missed()):
+        print("\nwindows that no kill has hit: " + ", ".join(missed))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
@@ -74,6 +89,15 @@ def own_rabbit() -> Iterator[RabbitNode]:
         yield node
     finally:
         node.destroy()
+
+
+@pytest.fixture
+def own_proxy(own_rabbit: RabbitNode) -> Iterator[Proxy]:
+    """A proxy in front of the test's own RabbitMQ, where the vhost `fault` is."""
+    own_rabbit.create_vhost("fault")
+    proxy = Proxy([own_rabbit.port])
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from roger_actors.demo import jobs, plan
 from roger_actors.demo.history import SECOND
 from roger_actors.demo.log import Entry, Tail, now
 from tests.fault import windows
-from tests.fault.brokers import EmbeddedBroker
+from tests.fault.brokers import EmbeddedBroker, RabbitBroker
 from tests.fault.campaign import Campaign
 from tests.fault.node_process import NodeProcess, children, send, wait_for
 
@@ -136,19 +137,44 @@ def in_handover(campaign: Campaign) -> None:
 
 
 def _between_two_nodes(campaign: Campaign) -> None:
-    """Let the lanes come to a node that is frozen, and kill it with them in its hands."""
+    """Let a lane come to a node that is frozen, and kill it with the lane's jobs in its hands."""
     campaign.wait_until_ready()
-    leaving, coming = campaign.chosen.sample(campaign.nodes, 2)
-    wait_for(campaign.broker.lane_held, 60.0, "jobs in the lanes")
-    kernel = coming.pid_of("kernel")
-    send(signal.SIGSTOP, [kernel])
+    broker = campaign.broker
+    assert isinstance(broker, RabbitBroker)
+    lanes = plan.QUEUES
+    wait_for(lambda: all(broker.lane_consumers(each) > 1 for each in lanes), 60.0, "lanes of both", pause=0.1)
+    planned = campaign.maker.make(jobs.LongSerial, "acme", seconds=3.0, about="estate")
+    campaign.enqueue(planned)
+    job = wait_for(lambda: campaign.look().running.get(planned.record.id), 60.0, "a serial job at work")
+    leaving = next(node for node in campaign.nodes if node.mark == job.node)
+    coming = next(node for node in campaign.nodes if node is not leaving)
+    send(signal.SIGSTOP, [coming.pid_of("kernel")])
     campaign.kill_whole(node=leaving)
-    held = wait_for(campaign.broker.lane_held, 10.0, "the lanes with the other node")
+    wait_for(lambda: broker.lane_held(job.partition), 10.0, "the lane with the other node")
     campaign.kill_whole(node=coming)
-    if held:
-        campaign.note({windows.HANDOVER})
+    campaign.note({windows.HANDOVER})
     for node in (leaving, coming):
         node.start()
+
+
+def in_compaction(campaign: Campaign) -> None:
+    """Kill the node when a snapshot of the tables is in the journal and what it replaces is still there.
+
+    The network falls silent behind the snapshot, so that the owner cannot read it back and go on.
+    """
+    campaign.wait_until_ready()
+    broker = campaign.broker
+    assert isinstance(broker, RabbitBroker)
+    assert broker.proxy is not None
+    with campaign.trouble("outage"):
+        broker.proxy.mute_after(b"Snapshot")
+        assert broker.proxy.seen.wait(180.0), "the owner of the tables has written no snapshot"
+        at = campaign.kill_whole(grace=3.0)
+        broker.proxy.close_all()
+        if broker.journal() > 1:
+            campaign.note({windows.COMPACTION})
+        broker.proxy.heal()
+    campaign.note(campaign.count_windows(at) - {windows.DELAYED})
 
 
 def _between_two_kernels(campaign: Campaign) -> None:
@@ -178,11 +204,11 @@ def _between_two_kernels(campaign: Campaign) -> None:
     campaign.start()
 
 
-def in_the_gap(campaign: Campaign, jobs: str) -> list[str]:
+def in_the_gap(campaign: Campaign, pattern: str) -> list[str]:
     """Kill the node in the millisecond between a retry's confirm and the ack, no hook being held."""
     assert isinstance(campaign.broker, EmbeddedBroker)
     broker = campaign.broker
-    hit = _killed_while(campaign, lambda: broker.followed_up(jobs), "a retry confirmed before the ack")
+    hit = _killed_while(campaign, lambda: broker.followed_up(pattern), "a retry confirmed before the ack")
     campaign.note({windows.AFTER_FOLLOW_UP})
     return hit
 

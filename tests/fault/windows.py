@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from roger_actors.demo.history import SECOND
@@ -18,6 +19,14 @@ COMPACTION = "during compaction of the journal"
 ALL = (RUNNING, BEFORE_CONFIRM, WAITING, DELAYED, AFTER_FOLLOW_UP, BEFORE_ACK, HANDOVER, COMPACTION)
 EMBEDDED = ALL[:-1]
 """On the embedded broker the tables are no journal."""
+TOTAL: Counter[tuple[str, str]] = Counter()
+"""How often each was hit in this run of the tests, by broker."""
+
+
+def missed() -> list[str]:
+    """Return the windows that no kill of this run of the tests has hit."""
+    wanted = [("embedded", window) for window in EMBEDDED] + [("rabbitmq", window) for window in ALL]
+    return [f"{broker}: {window}" for broker, window in wanted if not TOTAL[broker, window]]
 
 
 def hit(sight: Sight, at: int, since: int, levels: Sequence[float], delayed: Callable[[], int]) -> set[str]:

@@ -360,6 +360,26 @@ def test_a_kill_of_one_node_loosens_nothing_of_another(story):
     assert {fault.job for fault in story.check().faults} == {"b"}
 
 
+def dying(story, *, late):
+    """Kill a node while it runs a serial job, which another node has taken over before all of it is dead."""
+    story.enqueue("a", execution_key="k")
+    story.tell("a", "begun", pid=10, node="one.1")
+    since = story.wait()
+    story.tell("a", "begun", pid=20, node="two.1")
+    if late:
+        story.tell("a", "working", pid=10, node="one.1")
+    story.enqueued.append(Entry(at=story.wait(), what="killed", since=since, node="one.1", grace=1.0))
+    story.tell("a", "done", pid=20, node="two.1")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_job_may_run_elsewhere_before_all_of_its_killed_node_is_dead(story, late):
+    dying(story, late=late)
+
+    assert story.check().is_clean
+    assert list(story.check().again) == ["a"]
+
+
 def test_a_process_of_another_node_may_write_after_a_node_was_killed(story):
     story.enqueue("a")
     story.tell("a", "begun", pid=20, node="two.1")
