@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from roger_actors.broker import Broker
+from roger_actors.broker import Consumer as Subscription
 from roger_actors.clock import Clock
 from roger_actors.errors import ProcessError
 from roger_actors.otp import GenServer, RequestIds, process
@@ -90,6 +91,7 @@ class Kernel:
         waiting: Partitions that are not open, with the reason; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
         listening: Whether this node hears the cluster's bus.
+        subscriptions: Of each partition, those that are open; for who comes after a consumer that was killed.
         bounding: For each partition, who may delete its oldest buried jobs now.
         fence: The lanes that this node holds, and the jobs of them that run.
     """
@@ -107,5 +109,6 @@ class Kernel:
     waiting: dict[str, str] = attrs.field(factory=dict)
     broker_error: str = ""
     listening: bool = False
+    subscriptions: defaultdict[str, list[Subscription]] = attrs.field(factory=lambda: defaultdict(list))
     bounding: defaultdict[str, asyncio.Lock] = attrs.field(factory=lambda: defaultdict(asyncio.Lock))
     fence: Fence = attrs.field(factory=Fence)

@@ -34,6 +34,8 @@ def judge(campaign: Any, wanted: int) -> None:
     campaign.is_good = True
 
 
+@pytest.mark.roger_fault("node killed with jobs")
+@pytest.mark.roger_fault("node killed while jobs wait on a key")
 @pytest.mark.timeout(150)
 def test_a_node_killed_once_in_every_window_loses_nothing(campaign):
     for kill, aimed_at in (
@@ -90,6 +92,7 @@ def test_a_node_killed_between_the_confirm_of_a_retry_and_the_ack_loses_nothing(
     campaign.is_good = True
 
 
+@pytest.mark.roger_fault("node killed after a unique job")
 @on_embedded
 @pytest.mark.long
 @pytest.mark.timeout(120)

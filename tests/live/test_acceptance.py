@@ -66,6 +66,7 @@ def test_a_queue_key_is_refused_until_its_job_has_run(tenant: Any, events: Any, 
     events.next("ran", id=second)
 
 
+@pytest.mark.roger_fault("key freed at a retry")
 def test_a_key_is_held_through_retries_and_free_once_the_job_is_buried(
     tenant: Any, events: Any, wait_until: Until
 ) -> None:
@@ -97,6 +98,7 @@ def test_jobs_of_different_execution_keys_run_at_the_same_time(tenant: Any, even
     assert len(events.take(4, "stop")) == 4
 
 
+@pytest.mark.roger_fault("both keys wait")
 def test_a_job_with_both_keys_waits_runs_and_frees_both(tenant: Any, events: Any, wait_until: Until) -> None:
     tenant.node.pause("default", tenant.name)
     for n in range(3):
@@ -140,6 +142,7 @@ def test_cancelling_a_running_job_kills_it_and_its_subprocess(
     wait_until(lambda: tenant.counts("cancelled") == 1)
 
 
+@pytest.mark.roger_fault("cancel beside a held key")
 def test_a_cancelled_job_that_waits_for_its_key_leaves_the_key_alone(tenant: Any, events: Any) -> None:
     ids = [enqueue(tenant, jobs.Serial, {"n": n, "key": "k"}) for n in range(3)]
     events.next("start", n=0)
@@ -282,11 +285,31 @@ def test_a_job_that_ends_its_host_harms_nobody_and_is_buried_in_the_end(
     wait_until(lambda: tenant.counts("buried") == 1)
 
 
+@pytest.mark.roger_fault("hook raises")
 def test_a_failing_hook_harms_nothing(tenant: Any, events: Any, wait_until: Until) -> None:
-    job = enqueue(tenant, jobs.Tell, {"hook": "raise"})
+    running = [enqueue(tenant, jobs.Slow, {"seconds": 1.0}) for _ in range(5)]
+    for job in running:
+        events.next("begun", id=job)
+    tenant.node.pause("other", tenant.name)
+    cancelled = enqueue(tenant, jobs.Tell, {"hook": "raise"}, override_queue="other")
+    tenant.node.cancel(cancelled, tenant.name)
+    tenant.node.resume("other", tenant.name)
 
-    events.next("after_run", id=job)
-    wait_until(lambda: tenant.counts("done") == 1)
+    done = enqueue(tenant, jobs.Tell, {"hook": "raise"})
+    buried = enqueue(tenant, jobs.FailingTwice, {"hook": "raise"})
+
+    events.next("on_cancel", id=cancelled)
+    events.next("after_run", id=done)
+    events.next("on_error", id=buried)
+    events.next("on_buried", id=buried)
+    assert {told["id"] for told in [events.next("ran", id=job) for job in [*running, done]]} == {
+        *running,
+        done,
+    }
+    wait_until(lambda: tenant.counts("done") == 6)
+    counted = {name: tenant.counts(name) for name in ("retried", "buried", "cancelled")}
+    assert counted == {"retried": 1, "buried": 1, "cancelled": 1}
+    events.none("ran", within=0.1, id=cancelled)
 
 
 @pytest.mark.roger_line(22)
@@ -454,6 +477,7 @@ def test_a_running_job_is_listed_while_it_runs(tenant: Any, events: Any, wait_un
     wait_until(lambda: tenant.node.node_info.running_jobs(tenant.name) == [])
 
 
+@pytest.mark.roger_fault("enqueue to nothing")
 def test_an_enqueue_to_what_was_never_started_is_refused(tenant: Any) -> None:
     with pytest.raises(Unroutable, match="does not exist"):
         tenant.node.enqueue(jobs.Tell.create({}), "nobody")
@@ -509,6 +533,8 @@ def test_many_jobs_are_enqueued_at_once_and_each_outcome_is_told(tenant: Any, ev
     events.take(3, "ran")
 
 
+@pytest.mark.roger_fault("payload that is no job")
+@pytest.mark.roger_fault("undecodable bytes")
 @pytest.mark.parametrize(
     "body",
     [
@@ -544,6 +570,7 @@ async def _publish(broker: Any, message: Any) -> None:
     await broker.publish(message, 5.0)
 
 
+@pytest.mark.roger_fault("payload that is no job")
 def test_a_job_of_an_unknown_class_is_parked_and_shown(tenant: Any, events: Any, wait_until: Until) -> None:
     import attrs
 

@@ -74,3 +74,39 @@ def test_jobs_flow_within_three_seconds_of_the_broker_s_port_being_open(
         while running.health()["broker_error"]:  # jobs flow before the last of the connections is back
             assert time.monotonic() - open_at < 2 * FLOWING_WITHIN
             threading.Event().wait(0.02)
+
+
+@pytest.mark.roger_fault("broker restarted under a node")
+def test_retries_buried_and_waiting_jobs_are_there_after_the_broker_was_restarted(
+    rabbit_to_restart: tuple[RabbitNode, ThreadPoolExecutor], events: Any
+) -> None:
+    rabbit, starter = rabbit_to_restart
+    node = {
+        "name": f"back-{secrets.token_hex(4)}",
+        "broker": rabbit.url(),
+        "jobs": ["roger_test_jobs"],
+        "hooks": "roger_test_jobs:TellingHooks",
+        "enqueue_timeout": 60.0,
+    }
+    tables = {
+        "node": node,
+        "logging": {"level": "CRITICAL"},
+        "partitions": {"acme": {"queues": {"default": 10}}},
+    }
+    with Node.start(tables) as running:
+        buried = {running.enqueue(jobs.FailingTwice.create(n), "acme").id for n in range(5)}
+        assert {told["id"] for told in events.take(5, "on_buried")} == buried
+        serial = [jobs.SerialSlow.create({"key": "k", "seconds": 2.5 if n == 0 else 0.05}) for n in range(6)]
+        running.enqueue_many(serial, "acme")
+        events.next("begun", id=serial[0].id)
+        threading.Event().wait(NAMES_KEPT_AFTER)  # nothing tells of it
+        retried = [jobs.FailsOnceLate.create({}) for _ in range(5)]
+        running.enqueue_many(retried, "acme")
+        events.take(5, "on_error")
+
+        rabbit.stop()
+        starter.submit(rabbit.start).result()
+
+        for job in [*serial, *retried]:
+            events.next("ran", id=job.id)
+        assert {kept.message_id for kept in running.buried("acme")} == buried

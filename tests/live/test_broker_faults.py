@@ -134,6 +134,7 @@ def test_each_reason_why_a_connection_fails_is_told_in_one_line_without_the_pass
     assert "cannot connect to" in str(failure.value)
 
 
+@pytest.mark.roger_fault("channel opens too slowly")
 @pytest.mark.rabbitmq
 def test_a_frozen_broker_does_not_connect_and_says_so_in_time(node, url):
     async def scenario() -> None:
@@ -150,6 +151,7 @@ def test_a_frozen_broker_does_not_connect_and_says_so_in_time(node, url):
 # --------------------------------------------------------------------------------- connections are lost
 
 
+@pytest.mark.roger_fault("broker restarted while enqueuing")
 @pytest.mark.rabbitmq
 @pytest.mark.fault
 def test_what_was_confirmed_survives_a_killed_broker_and_what_was_not_is_published_after_it(
@@ -209,6 +211,7 @@ def test_consumers_and_subscribers_stand_again_after_the_broker_closed_every_con
     asyncio.run(scenario())
 
 
+@pytest.mark.roger_fault("broker restarted while enqueuing")
 @pytest.mark.rabbitmq
 @pytest.mark.fault
 def test_a_publish_during_an_outage_fails_at_its_deadline_and_not_before_or_long_after(node, url):
@@ -316,6 +319,7 @@ def test_a_message_over_the_brokers_limit_is_an_error_of_its_own_and_no_other(no
     asyncio.run(scenario())
 
 
+@pytest.mark.roger_fault("owner of the state dies")
 @pytest.mark.rabbitmq
 @pytest.mark.fault
 def test_the_tables_survive_a_killed_broker_and_the_death_of_their_owner(node, starter, url):

@@ -120,6 +120,7 @@ HURT = "acme-default"
 BYSTANDERS = ("acme-other", "acme.lane", "globex-default", "globex-other", "globex.lane")
 
 
+@pytest.mark.roger_fault("queue deleted")
 @pytest.mark.parametrize(
     ("kind", "hurt"),
     [

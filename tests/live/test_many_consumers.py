@@ -73,6 +73,7 @@ async def consume_all(broker: Broker, count: int, arrived: Callable[[str], None]
     )
 
 
+@pytest.mark.roger_fault("many partitions")
 @pytest.mark.parametrize(("allowed", "consumers"), [(2047, 2100), (100, 250)])
 def test_consumers_share_as_few_connections_as_the_broker_s_channels_allow(
     node: RabbitNode, url: str, allowed: int, consumers: int
@@ -120,6 +121,7 @@ def test_room_that_closed_consumers_leave_is_taken_again_before_another_connecti
         asyncio.run(scenario())
 
 
+@pytest.mark.roger_fault("many partitions")
 def test_a_broker_that_allows_too_few_channels_is_refused_by_name(node: RabbitNode, url: str) -> None:
     async def scenario() -> None:
         await open_broker(url, name="narrow").connect(10.0)
@@ -128,6 +130,7 @@ def test_a_broker_that_allows_too_few_channels_is_refused_by_name(node: RabbitNo
         asyncio.run(scenario())
 
 
+@pytest.mark.roger_fault("channel opens too slowly")
 def test_a_consumer_whose_connection_is_refused_says_so_and_can_be_tried_again(
     node: RabbitNode, url: str
 ) -> None:

@@ -35,6 +35,8 @@ def test_of_jobs_that_share_a_host_only_the_one_that_ends_it_is_charged(
     assert all(f"worker host number {DEATHS}" in shelved.cause for shelved in shelf)
 
 
+@pytest.mark.roger_fault("pausing counts")
+@pytest.mark.roger_fault("listing disturbs")
 def test_pausing_returning_and_listing_cost_no_attempt(tenant: Any, events: Any) -> None:
     for _ in range(2 * DEATHS):
         tenant.node.pause("default", tenant.name)

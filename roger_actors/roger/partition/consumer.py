@@ -42,6 +42,7 @@ from roger_actors.roger.partition.opening import (
     Arrived,
     Reset,
     align,
+    close_subscriptions,
     end_orphans,
     leave_lane,
     open_queues,
@@ -150,9 +151,7 @@ class Consumer(GenServer[State]):
     async def terminate(self, reason: Any, state: State) -> None:
         """Close the subscriptions: what is unacked goes back to the broker."""
         may_leave = not state.runs_of_lane
-        for source in state.all_sources():
-            if source.subscription is not None:
-                await source.subscription.close()
+        await close_subscriptions(state.kernel, state.partition)
         if may_leave:
             await leave_lane(state)
         state.forget_lane()

@@ -22,7 +22,7 @@ from roger_actors.roger.global_state import flags, lanes, queue_key
 from roger_actors.roger.kernel import PARTITIONS, Kernel, ask_consumers, consumer_name, tell
 from roger_actors.roger.partition import lane
 from roger_actors.roger.partition.consumer import LaneNeeded, Quiesce, Reconfigure, Snapshot
-from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting
+from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting, close_subscriptions
 from roger_actors.roger.partition.remembered import recall, remember
 from roger_actors.roger.partition.supervisor import partition_child
 
@@ -270,7 +270,7 @@ async def _stop(state: State, partition: str, *, safe: bool) -> str:
     if safe:
         process.spawn(_stop_when_idle, state.kernel, partition, pid)
     else:
-        await DynamicSupervisor.terminate_child(PARTITIONS, pid)
+        await _end_tree(state.kernel, partition, pid)
         state.running.pop(partition, None)
     return "ok"
 
@@ -280,7 +280,13 @@ async def _stop_when_idle(kernel: Kernel, partition: str, pid: Pid) -> None:
     deadline = kernel.clock.monotonic() + kernel.config.shutdown_timeout
     while kernel.clock.monotonic() < deadline and await _ask(partition, Quiesce()) > 0:
         await process.sleep(0.05)
+    await _end_tree(kernel, partition, pid)
+
+
+async def _end_tree(kernel: Kernel, partition: str, pid: Pid) -> None:
+    """Stop a partition's tree; a consumer that was too slow was killed, and closed nothing."""
     await DynamicSupervisor.terminate_child(PARTITIONS, pid)
+    await close_subscriptions(kernel, partition)
 
 
 async def _delete(state: State, request: DeletePartition) -> str:

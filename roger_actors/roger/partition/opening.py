@@ -14,7 +14,7 @@ from roger_actors.errors import BrokerError
 from roger_actors.otp import DynamicSupervisor, Pid, process
 from roger_actors.roger import queue
 from roger_actors.roger.global_state import flags, lanes
-from roger_actors.roger.kernel import MANAGER, POOL, tell, workers_name
+from roger_actors.roger.kernel import MANAGER, POOL, Kernel, tell, workers_name
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.holding import Source, State
 from roger_actors.roger.partition.lane import give_up
@@ -58,8 +58,17 @@ class Waiting(NamedTuple):
     reason: str
 
 
+async def close_subscriptions(kernel: Kernel, partition: str) -> None:
+    """Close all that a partition's consumer has open: what is unacked goes back to the broker.
+
+    Also called for one that was killed, and so could not do it itself.
+    """
+    for subscription in kernel.subscriptions.pop(partition, ()):
+        await subscription.close()
+
+
 async def end_orphans(state: State) -> None:
-    """End the Workers of a predecessor and their jobs: their deliveries have gone back to the broker."""
+    """End the Workers of a predecessor and their jobs, and only then what it had subscribed to."""
     fence = state.kernel.fence
     fence.lanes -= {proof for proof in fence.lanes if proof.partition == state.partition}
     fence.running -= {hold for hold in fence.running if hold.proof.partition == state.partition}
@@ -72,6 +81,7 @@ async def end_orphans(state: State) -> None:
         ended = process.here().loop.create_future()
         process.spawn(_reclaim, workers, ended)
         await ended
+    await close_subscriptions(state.kernel, state.partition)
 
 
 async def _reclaim(workers: list[Pid], ended: asyncio.Future[None]) -> None:
@@ -155,6 +165,7 @@ async def _close(state: State, source: Source) -> None:
         if source.held > 0:
             await source.subscription.pause()
             return
+        state.kernel.subscriptions[state.partition].remove(source.subscription)
         await source.subscription.close()
     del state.sources[source.queue_type]
     wanted = state.wanted.get(source.queue_type, 0)
@@ -172,6 +183,7 @@ async def _subscribe(state: State, source: Source) -> None:
         on_delivery=lambda delivery: runtime.send(me, Arrived(source, delivery)),
         on_reset=lambda reason: runtime.send(me, Reset(source, reason)),
     )
+    state.kernel.subscriptions[state.partition].append(source.subscription)
 
 
 async def read_flags(state: State) -> None:

@@ -60,7 +60,7 @@ class SystemCaller:
         self._waiting[ask.id] = arrived
         try:
             await self._broker.broadcast(TOPIC, encode(ask))
-            return await _collect(arrived, timeout)
+            return await collect(arrived, timeout)
         finally:
             del self._waiting[ask.id]
 
@@ -83,7 +83,8 @@ class SystemCaller:
             arrived.put_nowait(answer)
 
 
-async def _collect(arrived: asyncio.Queue[Answer], timeout: float) -> Answers:
+async def collect(arrived: asyncio.Queue[Answer], timeout: float) -> Answers:
+    """Return the answers that come within `timeout` seconds, or earlier when all live nodes have answered."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     expected = 1

@@ -130,10 +130,18 @@ async def _broadcast(kernel: Kernel, message: Alive | Leaving) -> None:
         kernel.log.debug("nobody heard that this node is alive: %s", error)
 
 
+def _alive(state: State, node: str, incarnation: str) -> None:
+    """Note a sign of life, and give one to a node that is new: it need not wait for the next beat."""
+    kernel = state.kernel
+    if (node, incarnation) not in state.seen and incarnation != kernel.incarnation:
+        process.spawn(_broadcast, kernel, Alive(kernel.node, kernel.incarnation))
+    state.seen[node, incarnation] = kernel.clock.monotonic()
+
+
 def _hear(state: State, body: bytes) -> None:
     match decode_broadcast(body):
         case Alive(node, incarnation):
-            state.seen[node, incarnation] = state.kernel.clock.monotonic()
+            _alive(state, node, incarnation)
         case Leaving(node, incarnation):
             state.seen.pop((node, incarnation), None)
         case LaneOpened(partition):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from roger_actors.broker import Changed
 from roger_actors.clock import ManualClock
 from roger_actors.roger.global_state import flags, queue_key
@@ -65,6 +67,7 @@ async def test_a_key_is_freed_by_its_job_alone(brokers):
     assert (await _claim(tables, "job-2", 0.0)).done
 
 
+@pytest.mark.roger_fault("cancels of nobody")
 async def test_the_cancel_of_a_job_that_never_comes_is_deleted_after_a_week(brokers):
     clock = ManualClock()
     tables = await _open(brokers, "node", clock)
@@ -95,6 +98,7 @@ async def test_the_cancel_of_a_job_that_is_delayed_for_thirty_days_is_there_when
     assert await tables.scan(flags.DELAYED, "acme/", 5.0) == {}
 
 
+@pytest.mark.roger_fault("cancels of nobody")
 async def test_cancels_of_nobody_are_numbered_and_bounded(brokers, monkeypatch):
     monkeypatch.setattr(flags, "MOST_CANCELS", 1000)
     tables = await _open(brokers, "node", ManualClock())

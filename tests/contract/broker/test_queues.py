@@ -52,6 +52,7 @@ async def test_a_deleted_queue_is_gone_and_deleting_it_again_is_silent(brokers):
     assert await broker.counts("jobs") is None
 
 
+@pytest.mark.roger_fault("listing disturbs")
 async def test_a_look_into_a_queue_shows_the_oldest_first_and_leaves_them(brokers):
     broker = await brokers.open(queues=("jobs",))
     await broker.publish_many([Message("jobs", str(n).encode(), message_id=f"m{n}") for n in range(5)], 5.0)

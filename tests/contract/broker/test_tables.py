@@ -105,6 +105,7 @@ async def test_what_was_changed_is_there_after_everyone_has_gone(brokers):
     assert await again.tables.get("keys", "a", 10.0) == b"1"
 
 
+@pytest.mark.roger_fault("owner of the state dies")
 async def test_another_takes_over_when_the_owner_has_gone(brokers):
     first = await _open(brokers, "first")
     client = await brokers.open("client")

@@ -14,7 +14,20 @@ import threading
 import time
 from typing import Any
 
-from roger_actors import Application, From, GenServer, Hooks, Job, JobRecord, NoReply, Ok, Reply
+from roger_actors import (
+    KILL,
+    Application,
+    From,
+    GenServer,
+    Hooks,
+    Job,
+    JobRecord,
+    NoReply,
+    Ok,
+    Pid,
+    Reply,
+    process,
+)
 
 EVENTS = "ROGER_TEST_EVENTS"
 
@@ -142,6 +155,12 @@ class FailsOnce(Job):
         tell("ran", id=self.record.id, retry_count=self.record.retry_count)
 
 
+class FailsOnceLate(FailsOnce):
+    """The same, with time to do something before its retry."""
+
+    retry_levels = (2.0,)
+
+
 class NotRetried(Job):
     """Fails and is let go."""
 
@@ -175,9 +194,9 @@ class Slow(Job):
     """Takes as long as it is told."""
 
     def perform(self, args: Any) -> None:
-        tell("begun", id=self.record.id)
+        tell("begun", at=time.monotonic(), id=self.record.id)
         threading.Event().wait(args["seconds"])
-        tell("ran", id=self.record.id)
+        tell("ran", at=time.monotonic(), id=self.record.id)
 
 
 class SerialSlow(Slow):
@@ -227,6 +246,12 @@ class AsyncTell(Job):
         tell("ran", id=self.record.id, args=args)
 
 
+def raise_if_told(record: JobRecord) -> None:
+    """Fail, in a hook, if the job's arguments say so."""
+    if isinstance(record.args, dict) and record.args.get("hook") == "raise":
+        raise RuntimeError("a hook that fails")
+
+
 class TellingHooks(Hooks):
     """Say that they were called."""
 
@@ -235,12 +260,12 @@ class TellingHooks(Hooks):
 
     def before_run(self, partition: str, record: JobRecord) -> str:
         tell("before_run", id=record.id, partition=partition)
+        raise_if_told(record)
         return f"before {record.id}"
 
     def after_run(self, partition: str, record: JobRecord, result: Any, before_state: Any) -> None:
         tell("after_run", id=record.id, result=result, before_state=before_state)
-        if isinstance(record.args, dict) and record.args.get("hook") == "raise":
-            raise RuntimeError("a hook that fails")
+        raise_if_told(record)
 
     def on_error(
         self, partition: str, record: JobRecord, failure: Any, stacktrace: str, before_state: Any
@@ -254,9 +279,11 @@ class TellingHooks(Hooks):
             message=str(failure[1]),
             stack=stacktrace,
         )
+        raise_if_told(record)
 
     def on_cancel(self, partition: str, record: JobRecord) -> None:
         tell("on_cancel", id=record.id)
+        raise_if_told(record)
 
     def on_buried(
         self, partition: str, record: JobRecord, failure: Any, stacktrace: str, before_state: Any
@@ -268,6 +295,7 @@ class TellingHooks(Hooks):
             retry_count=record.retry_count,
             kind=failure[0],
         )
+        raise_if_told(record)
 
 
 class Counter(GenServer[int]):
@@ -283,6 +311,22 @@ class Counter(GenServer[int]):
             return Reply(Application.get_env("test", "step"), state)
         value = state + 1 if request == "next" else 1 // 0
         return Reply(value, value)
+
+
+class Reaper(GenServer[None]):
+    """Ends processes of other hosts of its node; the request is how, the host's number and the serial."""
+
+    def init(self) -> Ok[None]:
+        return Ok(None)
+
+    async def handle_call(self, request: Any, sender: From, state: None) -> Any:
+        how, host, serial = request
+        pid = Pid(process.self().node, host, serial)
+        if how == "stop":
+            await GenServer.stop(pid)
+        else:
+            process.exit(pid, KILL)
+        return Reply("ok", state)
 
 
 class MayKill(Job):

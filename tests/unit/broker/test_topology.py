@@ -68,6 +68,14 @@ def test_classic_and_exclusive_queues_have_no_quorum_arguments():
     assert queue_arguments(QueueSpec("jobs", exclusive=True)) == {}
 
 
+@pytest.mark.roger_fault("key held for long")
+@pytest.mark.parametrize("kind", ["quorum", "classic"])
+def test_no_queue_of_jobs_expires_and_neither_does_what_waits_in_it(kind):
+    for single_active in (True, False):
+        arguments = queue_arguments(QueueSpec("acme.lane", kind=kind, single_active=single_active))
+        assert not {"x-expires", "x-message-ttl", "x-max-length", "x-max-length-bytes"} & arguments.keys()
+
+
 def test_a_single_active_queue_says_so():
     assert queue_arguments(QueueSpec("lane", single_active=True))["x-single-active-consumer"] is True
 

@@ -13,6 +13,7 @@ def test_a_queue_is_named_after_its_partition_and_type():
     assert queue.make_name("acme", "default", ".old") == "acme-default.old"
 
 
+@pytest.mark.roger_fault("queue per key")
 def test_a_job_goes_to_its_type_s_queue_unless_it_is_serial():
     assert queue.of_job("acme", "images", None) == "acme-images"
     assert queue.of_job("acme", "images", "user-3") == "acme.lane"

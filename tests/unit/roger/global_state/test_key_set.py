@@ -10,6 +10,7 @@ from roger_actors.errors import UndecodableJob
 from roger_actors.roger.global_state.key_set import KeySet
 
 
+@pytest.mark.roger_line(4)
 def test_a_key_is_contained_from_its_adding_to_its_removal():
     keys = KeySet()
 
@@ -22,6 +23,7 @@ def test_a_key_is_contained_from_its_adding_to_its_removal():
     assert not keys.contains("a")
 
 
+@pytest.mark.roger_line(4)
 def test_many_keys_are_added_at_once():
     keys = KeySet(["a"])
 
@@ -31,6 +33,7 @@ def test_many_keys_are_added_at_once():
     assert len(keys) == 3
 
 
+@pytest.mark.roger_line(4)
 def test_union_and_difference_change_the_first_only():
     first, second = KeySet("ab"), KeySet("bc")
 
@@ -41,6 +44,7 @@ def test_union_and_difference_change_the_first_only():
     assert (first, second) == (KeySet("a"), KeySet("bc"))
 
 
+@pytest.mark.roger_line(4)
 @given(st.sets(st.text(st.characters(exclude_categories=["Cs"]))))
 def test_what_was_saved_loads_equal(keys):
     assert KeySet.load(KeySet(keys).save()) == KeySet(keys)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roger_actors.errors import JobTooLarge, NewerFormat, UndecodableJob
+from roger_actors.errors import JobTooLarge, NewerFormat, RogerActorsError, UndecodableJob
 from roger_actors.roger.jobs import codec
 from roger_actors.roger.jobs.arguments import is_too_deep
 from roger_actors.roger.jobs.job import Job, JobRecord
+from roger_actors.roger.jobs.registry import Registry
 
 FULL = JobRecord(
     id="an-id",
@@ -54,6 +56,7 @@ def test_any_json_value_travels_there_and_back(args):
     assert codec.decode(codec.encode(record)) == record
 
 
+@pytest.mark.roger_line(1)
 def test_every_field_travels():
     assert codec.decode(codec.encode(FULL)) == FULL
 
@@ -170,6 +173,7 @@ NO_JOBS = {
 }
 
 
+@pytest.mark.roger_fault("payload runs code")
 @pytest.mark.parametrize(
     "read", [codec.decode, codec.decode_header, lambda payload: codec.with_retry(payload, 1)]
 )
@@ -181,6 +185,23 @@ def test_what_is_no_job_is_refused_with_its_cause_on_one_line(payload, cause, re
     assert cause in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.roger_line(3)
+def test_a_payload_without_id_or_runnable_class_is_refused_each_in_its_own_words():
+    class Lazy(Job): ...
+
+    registry = Registry([Square])
+    refusals = {
+        "missing required field `id`": lambda: codec.decode(without("id")),
+        "no job class": lambda: registry.find(codec.decode(job_with(**{"class": "nobody.Nothing"})).module),
+        "defines no perform": lambda: registry.add(Lazy),
+        "Expected `str`, got `int` - at `$.class`": lambda: codec.decode(job_with(**{"class": 7})),
+    }
+
+    for words, attempt in refusals.items():
+        with pytest.raises(RogerActorsError, match=re.escape(words)):
+            attempt()
 
 
 @pytest.mark.parametrize("payload", [job_with(v=2), b'{"v":2,"job":{}}', job_with(v=2**31, args=[[1]])])

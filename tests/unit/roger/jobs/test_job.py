@@ -55,6 +55,7 @@ class Asks(Job):
 # -- create ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.roger_line(1)
 def test_a_record_has_the_name_of_its_class_its_arguments_and_a_string_id():
     record = Square.create(7)
 
@@ -63,6 +64,7 @@ def test_a_record_has_the_name_of_its_class_its_arguments_and_a_string_id():
     assert re.fullmatch(r"[a-z2-7]{32}", record.id)
 
 
+@pytest.mark.roger_line(1)
 def test_a_class_that_says_nothing_has_the_defaults():
     record = Square.create(7, "an-id")
 
@@ -73,6 +75,7 @@ def test_a_class_that_says_nothing_has_the_defaults():
     assert record.retry_jitter is None
 
 
+@pytest.mark.roger_line(1)
 def test_keys_type_and_limits_are_computed_when_the_record_is_made():
     record = Resize.create({"id": 7, "user": 3})
 
@@ -107,6 +110,7 @@ def test_a_record_is_published_persistent_under_its_id_and_partition():
     }
 
 
+@pytest.mark.roger_line(2)
 def test_execute_returns_what_perform_returns():
     assert job.execute(Square, Square.create(7)) == 49
 

@@ -47,6 +47,7 @@ def test_a_class_may_be_listed_twice(module):
     assert len(Registry.load([module("one", A=Square, B=Square), module("two", C=Square)]).names) == 1
 
 
+@pytest.mark.roger_fault("payload runs code")
 def test_a_name_that_is_not_registered_is_refused_and_nothing_is_imported():
     with pytest.raises(
         UnknownJobClass, match=r"no job class is registered as 'antigravity.Fly' on this node"
