@@ -5,6 +5,7 @@ May import `errors` and nothing else of this package; knows no process and no jo
 Reading order:
 
 - `base`: the contract, and the values that cross it.
+- `address`: a URL that names several servers, taken apart.
 - `topology`: names, arguments and delay levels of RabbitMQ as values.
 - `embedded`: the contract on one SQLite file.
 - `amqp`: the contract on RabbitMQ; the only package that imports pika.
@@ -21,6 +22,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qs
 
+from roger_actors.broker.address import each_server
 from roger_actors.broker.base import (
     MAX_DELAY,
     QUARANTINE,
@@ -50,6 +52,7 @@ __all__ = [
     "QueueKind",
     "QueueSpec",
     "Tables",
+    "each_server",
     "open_broker",
 ]
 
@@ -59,7 +62,8 @@ def open_broker(url: str, *, prefix: str = "", name: str, heartbeat: float | Non
 
     Args:
         url: `embedded:PATH` (optionally `?synchronous=NORMAL`), `amqp://user:password@host:port/vhost`
-            or `amqps://…` (optionally `?heartbeat=SECONDS`).
+            or `amqps://…` (optionally `?heartbeat=SECONDS`); several servers of one cluster with commas
+            between: `host:port,host:port`.
         prefix: Put before the name of every queue and exchange, so that several systems share a broker.
         name: Who this is: shown in the broker's list of connections.
         heartbeat: Seconds of silence after which a connection counts as lost, where the URL does not say;

@@ -1,13 +1,14 @@
 """The broker on RabbitMQ. The only package that imports pika.
 
-May import `broker.base`, `broker.topology`, `errors`. pika opens, tunes and keeps the connections and
-speaks all that is rare; the three things that are frequent (publish, deliver, acknowledge) are encoded
-and decoded by `wire`, because pika spends several times as long on them.
+May import `broker.address`, `broker.base`, `broker.topology`, `errors`. pika opens, tunes and keeps the
+connections and speaks all that is rare; the three things that are frequent (publish, deliver, acknowledge)
+are encoded and decoded by `wire`, because pika spends several times as long on them.
 
 Reading order:
 
 - `wire`: frames to bytes and back.
 - `connection`: a pika connection that takes the short way for frequent frames.
+- `servers`: where to connect to, and its name without the password.
 - `link`: a connection that is kept open; why one cannot be opened.
 - `control`: one question at a time, on channels of their own.
 - `declarer`: queues and levels: declare, delete, count, look into.

@@ -16,9 +16,10 @@ from roger_actors.broker.amqp.connection import SwiftConnection
 from roger_actors.broker.amqp.consumer import AmqpConsumer
 from roger_actors.broker.amqp.control import Control
 from roger_actors.broker.amqp.declarer import Declarer
-from roger_actors.broker.amqp.link import Link, address_of, read_url
+from roger_actors.broker.amqp.link import Link
 from roger_actors.broker.amqp.links import Links
 from roger_actors.broker.amqp.publisher import Publisher
+from roger_actors.broker.amqp.servers import Servers
 from roger_actors.broker.amqp.tables import AmqpTables
 from roger_actors.broker.base import Consumer, Delivery, Message, QueueCounts, QueueSpec
 from roger_actors.broker.topology import BUS
@@ -37,17 +38,17 @@ class AmqpBroker:
     """One process's access to a RabbitMQ.
 
     Args:
-        url: `amqp://` or `amqps://`.
+        url: `amqp://` or `amqps://`; several servers of one cluster with commas between.
         prefix: Put before every queue and exchange name.
         name: Shown in the broker's list of connections.
     """
 
     def __init__(self, url: str, *, prefix: str, name: str) -> None:
         self._prefix, self._name = prefix, name
-        self._parameters = read_url(url, name)
-        self._address = address_of(self._parameters)
-        self._publishing = Link(self._parameters, self._publishing_up, self._publishing_down)
-        self._consuming = Link(self._parameters, self._consuming_up, self._consuming_down)
+        self._servers = Servers(url, name)
+        self._address = self._servers.address
+        self._publishing = Link(self._servers, self._publishing_up, self._publishing_down)
+        self._consuming = Link(self._servers, self._consuming_up, self._consuming_down)
         self._links = Links(self._consuming, self._make_link, self._address)
         self._control = Control(self._consuming, self._address)
         self._declarer = Declarer(self._control, prefix)
@@ -298,7 +299,7 @@ class AmqpBroker:
         )
 
     def _make_link(self) -> Link:
-        return Link(self._parameters, _nothing_async, _nothing)
+        return Link(self._servers, _nothing_async, _nothing)
 
     def _forget_consumer(self, consumer: AmqpConsumer) -> None:
         link = self._consumers.pop(consumer, None)

@@ -14,56 +14,22 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pika
 import pika.exceptions
 
 from roger_actors.broker.amqp.connection import SwiftConnection
+from roger_actors.broker.amqp.servers import Servers, address_of, host_of
 from roger_actors.errors import BrokerError, ConnectionFailed, ConnectionLost
 
 logger = logging.getLogger(__name__)
 # Whatever pika reports comes back to us as an error or a callback and is told once, in one line.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
-HEARTBEAT = 8
-OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 0.5
 """Seconds between two tries to connect at the most: that of a broker that is away costs next to nothing."""
-FRAME_MAX = 131_072
-
-
-def read_url(url: str, name: str) -> pika.URLParameters:
-    """Return pika's parameters for a URL.
-
-    Raises:
-        ConnectionFailed: The URL is malformed; says what of it, without the password.
-    """
-    shown = url.rpartition("@")[2]
-    try:
-        parameters = pika.URLParameters(url)
-        shown_host = urlsplit(url).hostname
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise ConnectionFailed(broker=shown, detail=f"the URL is malformed: {error}") from None
-    if not shown_host:
-        raise ConnectionFailed(broker=shown, detail="the URL is malformed: it names no host")
-    if "heartbeat=" not in url:
-        parameters.heartbeat = HEARTBEAT
-    parameters.connection_attempts = 1
-    parameters.socket_timeout = OPEN_SECONDS
-    parameters.stack_timeout = OPEN_SECONDS
-    parameters.frame_max = FRAME_MAX
-    parameters.client_properties = {"connection_name": name, "product": "roger_actors"}
-    return parameters
-
-
-def address_of(parameters: pika.URLParameters) -> str:
-    """Return where a broker is, without the password."""
-    scheme = "amqps" if parameters.ssl_options is not None else "amqp"
-    vhost = "" if parameters.virtual_host == "/" else parameters.virtual_host
-    return f"{scheme}://{parameters.host}:{parameters.port}/{vhost}"
 
 
 def explain(error: BaseException, parameters: pika.URLParameters) -> str:
@@ -75,6 +41,9 @@ def explain(error: BaseException, parameters: pika.URLParameters) -> str:
     denied = next((c for c in causes if isinstance(c, pika.exceptions.ProbableAccessDeniedError)), None)
     if denied is not None:
         return _explain_denial(str(denied), parameters)
+    secured = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    if secured is not None:
+        return _explain_tls(secured, parameters)
     for kinds, text in _TEXTS:
         if any(isinstance(cause, kinds) for cause in causes):
             return text
@@ -91,6 +60,12 @@ def _explain_close(error: pika.exceptions.ConnectionClosed, parameters: pika.URL
     return f"closed by the broker: {error.reply_code} {text}"
 
 
+def _explain_tls(error: ssl.SSLError, parameters: pika.URLParameters) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of {parameters.host!r} is refused: {error.verify_message.rstrip('.')}"
+    return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+
+
 def _explain_denial(text: str, parameters: pika.URLParameters) -> str:
     """Say why a vhost cannot be entered; what the broker said of it is only to be had as text."""
     if "not found" in text:
@@ -105,7 +80,6 @@ _TEXTS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str],
     (pika.exceptions.AMQPHeartbeatTimeout, "the broker was silent for too long"),
     (ConnectionRefusedError, "connection refused, nothing listens there"),
     (socket.gaierror, "the host name is not known"),
-    (ssl.SSLError, "TLS failed"),
     ((TimeoutError, pika.exceptions.ConnectionOpenAborted), "no answer in time"),
     (pika.exceptions.IncompatibleProtocolError, "it does not speak AMQP 0-9-1"),
 )
@@ -123,11 +97,15 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [a for a in current.args if isinstance(a, BaseException)]
 
 
+def _failure(error: BaseException, parameters: pika.URLParameters) -> ConnectionFailed:
+    return ConnectionFailed(broker=address_of(parameters), detail=explain(error, parameters))
+
+
 class Link:
     """A connection that is kept open.
 
     Args:
-        parameters: Where to.
+        servers: Where to: any of them.
         on_up: Awaited after each opening; if it fails, the connection is closed and opened anew.
         on_down: Called with a one-line reason when an open connection is lost.
 
@@ -137,11 +115,11 @@ class Link:
 
     def __init__(
         self,
-        parameters: pika.URLParameters,
+        servers: Servers,
         on_up: Callable[[SwiftConnection], Awaitable[None]],
         on_down: Callable[[str], None],
     ) -> None:
-        self._parameters = parameters
+        self._servers = servers
         self._on_up, self._on_down = on_up, on_down
         self._keeper: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[str] | None = None
@@ -213,38 +191,49 @@ class Link:
                 return
 
     async def _attempt(self) -> SwiftConnection:
+        """Open a connection to the first server that lets us in; the error names what each said."""
+        failures = []
+        for parameters in self._servers.in_random_order():
+            try:
+                return await self._attempt_at(parameters)
+            except ConnectionFailed as error:
+                failures.append(error)
+        if len(failures) == 1:
+            raise failures[0]
+        details = sorted(f"{error.data['broker']}: {error.data['detail']}" for error in failures)
+        raise ConnectionFailed(broker=self._servers.address, detail="; ".join(details))
+
+    async def _attempt_at(self, parameters: pika.URLParameters) -> SwiftConnection:
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[SwiftConnection] = loop.create_future()
         lost: asyncio.Future[str] = loop.create_future()
 
         def fail(_: object, error: BaseException) -> None:
             if not opened.done():
-                opened.set_exception(self._failure(error))
+                opened.set_exception(_failure(error, parameters))
 
         def end(_: object, error: BaseException) -> None:
-            self._end(lost, explain(error, self._parameters))
+            where = f"{host_of(parameters)}: " if len(self._servers) > 1 else ""
+            self._end(lost, where + explain(error, parameters))
 
         connection = SwiftConnection(
-            self._parameters,
+            parameters,
             on_open_callback=lambda c: None if opened.done() else opened.set_result(c),
             on_open_error_callback=fail,
             on_close_callback=end,
             custom_ioloop=loop,
         )
         try:
-            await asyncio.wait_for(opened, OPEN_SECONDS + 1.0)
+            await asyncio.wait_for(opened, parameters.stack_timeout + 1.0)
         except BaseException as error:
             if not (connection.is_closed or connection.is_closing):
                 connection.close()
             if isinstance(error, TimeoutError):
-                raise self._failure(error) from None
+                raise _failure(error, parameters) from None
             raise
         self.connection, self._lost, self.is_blocked = connection, lost, False
         self.channel_max = int(connection.params.channel_max)
         return connection
-
-    def _failure(self, error: BaseException) -> ConnectionFailed:
-        return ConnectionFailed(broker=address_of(self._parameters), detail=explain(error, self._parameters))
 
     async def _welcome(self, connection: SwiftConnection) -> None:
         """Let the owner build what it needs; a connection on which that fails is closed again."""
@@ -259,7 +248,7 @@ class Link:
             await _close(connection, lost)
             raise
         if lost.done():
-            raise ConnectionLost(broker=address_of(self._parameters), detail=lost.result())
+            raise ConnectionLost(broker=self._servers.address, detail=lost.result())
         self._up.set()
 
     def _set_blocked(self, blocked: bool) -> None:

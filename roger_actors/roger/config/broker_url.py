@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from roger_actors.broker import each_server
 from roger_actors.settings import Check, Phrase, Spot
 
 SCHEMES: Final = ("amqp", "amqps")
@@ -53,13 +54,13 @@ def _embedded(spot: Spot, path: str, directory: PurePath | None) -> str:
 
 
 def _amqp(spot: Spot, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        fault = _fault(parts)
-    except ValueError:  # its text would quote a part of the URL, perhaps of the password
-        fault = "its port or host is malformed"
-    if fault is not None:
-        spot.refuse(f"{EXPECTED} ({fault})", redacted(url))
+    for one in each_server(url):
+        try:
+            fault = _fault(urlsplit(one))
+        except ValueError:  # its text would quote a part of the URL, perhaps of the password
+            fault = "its port or host is malformed"
+        if fault is not None:
+            spot.refuse(f"{EXPECTED} ({fault})", redacted(url))
     return url
 
 
