@@ -8,8 +8,7 @@ Reading order:
 
 - `wire`: frames to bytes and back.
 - `connection`: a pika connection that takes the short way for frequent frames.
-- `servers`: where to connect to, and its name without the password.
-- `link`: a connection that is kept open; why one cannot be opened.
+- `connecting`: connections that are kept open, to any of several servers.
 - `control`: one question at a time, on channels of their own.
 - `declarer`: queues and levels: declare, delete, count, look into.
 - `outgoing`: a message on its way.

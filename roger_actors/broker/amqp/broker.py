@@ -12,14 +12,14 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from roger_actors.broker.amqp.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.link import Link
+from roger_actors.broker.amqp.connecting.links import Links
+from roger_actors.broker.amqp.connecting.servers import Servers
 from roger_actors.broker.amqp.consumer import AmqpConsumer
 from roger_actors.broker.amqp.control import Control
 from roger_actors.broker.amqp.declarer import Declarer
-from roger_actors.broker.amqp.link import Link
-from roger_actors.broker.amqp.links import Links
 from roger_actors.broker.amqp.publisher import Publisher
-from roger_actors.broker.amqp.servers import Servers
 from roger_actors.broker.amqp.tables import AmqpTables
 from roger_actors.broker.base import Consumer, Delivery, Message, QueueCounts, QueueSpec
 from roger_actors.broker.topology import BUS

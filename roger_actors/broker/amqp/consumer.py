@@ -13,7 +13,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from roger_actors.broker.amqp import wire
-from roger_actors.broker.amqp.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.connection import SwiftConnection
 from roger_actors.broker.amqp.control import Channel
 from roger_actors.broker.base import Delivery
 from roger_actors.broker.topology import own_headers

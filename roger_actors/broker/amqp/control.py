@@ -14,8 +14,8 @@ import pika.channel
 import pika.exceptions
 import pika.spec
 
-from roger_actors.broker.amqp.connection import Reader, SwiftConnection
-from roger_actors.broker.amqp.link import Link
+from roger_actors.broker.amqp.connecting.connection import Reader, SwiftConnection
+from roger_actors.broker.amqp.connecting.link import Link
 from roger_actors.errors import ChannelClosed, ChannelLimit, ConnectionLost
 
 CHANNELS = 8

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from roger_actors.broker.amqp.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.connection import SwiftConnection
 from roger_actors.broker.amqp.control import Channel, Control
 from roger_actors.broker.base import Delivery, QueueCounts, QueueSpec
 from roger_actors.broker.topology import (

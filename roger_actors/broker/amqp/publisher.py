@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from roger_actors.broker.amqp import wire
-from roger_actors.broker.amqp.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.link import Link
 from roger_actors.broker.amqp.control import Channel
-from roger_actors.broker.amqp.link import Link
 from roger_actors.broker.amqp.outgoing import Batch, Outgoing
 from roger_actors.broker.base import Message, check_delay
 from roger_actors.broker.topology import levels_for

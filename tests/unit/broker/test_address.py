@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roger_actors.broker import each_server
-from roger_actors.broker.amqp.servers import Servers, host_of
+from roger_actors.broker.amqp.connecting.servers import Servers, host_of
 from roger_actors.errors import ConnectionFailed
 
 

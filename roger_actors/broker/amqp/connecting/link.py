@@ -18,8 +18,8 @@ from typing import Any
 import pika
 import pika.exceptions
 
-from roger_actors.broker.amqp.connection import SwiftConnection
-from roger_actors.broker.amqp.servers import Servers, address_of, host_of
+from roger_actors.broker.amqp.connecting.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.servers import Servers, address_of, host_of
 from roger_actors.errors import BrokerError, ConnectionFailed, ConnectionLost
 
 logger = logging.getLogger(__name__)

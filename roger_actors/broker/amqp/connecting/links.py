@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from roger_actors.broker.amqp.link import Link
+from roger_actors.broker.amqp.connecting.link import Link
 from roger_actors.errors import ChannelLimit
 
 MOST_CONSUMERS = 1000
