@@ -1,9 +1,9 @@
 """The names of a partition's queues.
 
 A partition owns one queue per queue type (`<partition>-<type>`), one lane for its serial jobs
-(`<partition>.lane`) and one shelf for its buried ones (`<partition>.buried`). Two shelves serve the
-whole system. Ids hold no dots, so the three forms never meet; a prefix for all of them is the broker
-object's business.
+(`<partition>.lane`) with side lanes for busy keys (`<partition>.lane.<number>`), and one shelf for its
+buried ones (`<partition>.buried`). Two shelves serve the whole system. Ids hold no dots, so the forms
+never meet; a prefix for all of them is the broker object's business.
 
 Source:
     `Roger.Queue.make_name`.
@@ -28,6 +28,8 @@ PARKED: Final = "roger.parked"
 """Well-formed jobs of a class that this release does not know."""
 DEFAULT_TYPE: Final = QueueType("default")
 """The queue type of a job class that names none."""
+SIDE_LANES: Final = 8
+"""Side lanes that a partition may have."""
 MAX_ID: Final = 100
 """Longest partition id or queue type, in characters; a queue's name stays under AMQP's 255 bytes."""
 
@@ -49,6 +51,11 @@ def make_name(partition: str, queue_type: str, postfix: str = "") -> str:
 def lane_name(partition: str) -> str:
     """Return the name of the queue that a partition's jobs with an execution key go through."""
     return f"{partition}.lane"
+
+
+def side_lane_name(partition: str, number: int) -> str:
+    """Return the name of a queue that takes jobs of busy execution keys out of a partition's lane."""
+    return f"{lane_name(partition)}.{number}"
 
 
 def buried_name(partition: str) -> str:

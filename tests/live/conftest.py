@@ -63,6 +63,14 @@ class Events:
         """Wait for a number of events of a kind."""
         return [self.next(event) for _ in range(count)]
 
+    def all(self, event: str) -> list[dict[str, Any]]:
+        """Take all events of a kind that have come."""
+        self._read(0.0)
+        told = [told for told in self._seen if told["event"] == event]
+        for one in told:
+            self._seen.remove(one)
+        return told
+
     def none(self, event: str, within: float, **data: Any) -> None:
         """Make sure that no such event comes for a while."""
         try:

@@ -8,8 +8,8 @@ broker, and its successor first ends the Workers that are left.
 
 Jobs with an execution key come through the partition's *lane*, a queue with one active consumer in
 the whole cluster: their order is the queue's, and those that must wait are held here, unacked, so
-that no crash can lose or reorder them. Before the first of them begins, whatever the lane's last consumer
-may still run has been waited for (`lane`).
+that no crash can lose or reorder them, or are moved to side lanes when they are many (`side_lanes`). Before
+the first of them begins, whatever the lane's last consumer may still run has been waited for (`lane`).
 
 Source:
     `Roger.Partition.Consumer`.
@@ -18,7 +18,6 @@ Source:
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -38,6 +37,17 @@ from roger_actors.roger.kernel import POOL, Kernel
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.holding import Held, Source, State
 from roger_actors.roger.partition.lane import LaneTaken
+from roger_actors.roger.partition.moving import (
+    ALIGN,
+    loaded,
+    look_at_ends,
+    lose_side_lane,
+    move_again,
+    moved,
+    take_marker,
+    take_serial,
+    wake,
+)
 from roger_actors.roger.partition.opening import (
     Arrived,
     Reset,
@@ -48,15 +58,16 @@ from roger_actors.roger.partition.opening import (
     open_queues,
     quiesce,
     read_flags,
+    try_to_align,
 )
 from roger_actors.roger.partition.run import Overflowed
+from roger_actors.roger.partition.side_lanes import MARKER, Loaded, MoveAgain, Moved, Wake
 from roger_actors.roger.partition.starting import (
     lane_taken,
     next_of_key,
     start,
     start_cancelled,
     start_held_back,
-    start_serial,
     take_lane,
 )
 from roger_actors.roger.partition.worker import CancelRun, Finished
@@ -115,7 +126,8 @@ class Consumer(GenServer[State]):
         """End what a predecessor left behind, then open."""
         if step == "start":
             await end_orphans(state)
-        await open_queues(state)
+        if step != ALIGN or not await try_to_align(state):
+            await open_queues(state)
         start_held_back(state)
         return NoReply(state)
 
@@ -162,6 +174,11 @@ class Consumer(GenServer[State]):
 
 def _arrived(state: State, arrived: Arrived) -> None:
     source, delivery = arrived
+    if source.queue_type == "" and source not in state.all_sources():
+        return  # a side lane that is being closed: it goes back
+    if source.queue_type == "" and MARKER in delivery.headers:
+        take_marker(state, source, delivery)
+        return
     try:
         header = decode_header(delivery.body)
     except UndecodableJob as error:
@@ -170,14 +187,9 @@ def _arrived(state: State, arrived: Arrived) -> None:
     if delivery.redelivered and _is_known(state, source, delivery, header):
         return
     if source.queue_type == "" and header.execution_key is not None:
-        waiting = state.keys.get(header.execution_key)
-        if waiting is not None:
-            waiting.append((delivery, header))
-            return
-        state.keys[header.execution_key] = deque()
-        start_serial(state, source, delivery, header)
-        return
-    start(state, source, delivery, header)
+        take_serial(state, source, delivery, header)
+    else:
+        start(state, source, delivery, header)
 
 
 def _is_known(state: State, source: Source, delivery: Delivery, header: JobHeader) -> bool:
@@ -189,11 +201,12 @@ def _is_known(state: State, source: Source, delivery: Delivery, header: JobHeade
     if held is not None and held.stale and held.header.retry_count == header.retry_count:
         held.delivery = delivery
         held.stale = False
-        held.source.held += 1
+        held.source = source
+        source.held += 1
         if held.hold is not None and state.proof is not None and state.lane_is_ours:
             held.hold.proof = state.proof
-        elif held.hold is not None and state.proof is None and source.subscription is not None:
-            take_lane(state, source.subscription)
+        elif held.hold is not None and state.proof is None:
+            take_lane(state)
         return True
     return False
 
@@ -216,7 +229,8 @@ def _finished(state: State, message: Finished) -> str | None:
         source.held -= 1
     _measure(source, message)
     if source.queue_type == "" and header.execution_key is not None:
-        next_of_key(state, source, header.execution_key)
+        next_of_key(state, header.execution_key)
+        look_at_ends(state)
     return "open" if source.closing and source.held == 0 else None
 
 
@@ -261,20 +275,28 @@ def _let_go(state: State, held: Held) -> None:
         if source.subscription is not None:
             source.subscription.nack(held.delivery)
     if source.queue_type == "" and header.execution_key is not None:
-        next_of_key(state, source, header.execution_key)
+        next_of_key(state, header.execution_key)
+        look_at_ends(state)
 
 
-def _reset(state: State, reset: Reset) -> None:
+def _reset(state: State, reset: Reset) -> str | None:
     """Everything this subscription delivered will come again; running jobs go on and are recognised."""
     source, reason = reset
     state.kernel.log.warning("partition %s: queue %s was reset: %s", state.partition, source.name, reason)
+    lost = [source, *state.sides.values()] if source is state.lane else [source]
     for held in state.held.values():
-        if held.source is source and not held.stale:
+        if held.source in lost and not held.stale:
             held.stale = True
-            source.held -= 1
-    if source.queue_type == "":
+            held.source.held -= 1
+    if source is state.lane:
         state.forget_waiting()
         state.forget_lane()
+        state.closing += state.sides.values()
+        state.sides.clear()
+        return ALIGN
+    if source.queue_type == "":
+        lose_side_lane(state, source)
+    return None
 
 
 def _ack(source: Source, delivery: Delivery) -> bool:
@@ -337,6 +359,10 @@ _NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
     LaneNeeded: _lane_needed,
     LaneTaken: lane_taken,
     Proven: start_held_back,
+    Loaded: loaded,
+    MoveAgain: move_again,
+    Moved: moved,
+    Wake: wake,
     str: _next_step,
 }
 """What the consumer does with each message; what it returns is the step to take after it."""
@@ -353,9 +379,9 @@ def _cancel(state: State, job_id: str) -> str:
         return "running"
     for waiting in state.keys.values():
         for delivery, header in waiting:
-            if header.id == job_id and state.lane is not None:
+            if header.id == job_id:
                 waiting.remove((delivery, header))
-                start_cancelled(state, state.lane, delivery, header)
+                start_cancelled(state, delivery, header)
                 return "waiting"
     return "noted"
 
@@ -377,5 +403,6 @@ async def _snapshot(state: State) -> dict[str, Any]:
         "open": state.open,
         "running": [held.shown(state.kernel.clock.monotonic()) for held in state.held.values()],
         "waiting_on_keys": sum(len(waiting) for waiting in state.keys.values()),
+        "keys_aside": len(state.aside.keys),
         "counts": dict(state.counts),
     }

@@ -53,7 +53,7 @@ async def publish_retry(run: Run) -> None:
     level = retry.next_delay(run.levels, header.retry_count) or 0.0
     delay = retry.with_jitter(level, run.jitter, random.random())  # noqa: S311 nothing secret hangs on it
     body = with_retry(given.delivery.body, header.retry_count + 1)
-    await _publish(run, Message(given.delivery.queue, body, header.id, given.partition, delay=delay))
+    await _publish(run, Message(run.home, body, header.id, given.partition, delay=delay))
 
 
 async def publish_again(run: Run, deaths: int) -> None:
@@ -61,9 +61,7 @@ async def publish_again(run: Run, deaths: int) -> None:
     given = run.given
     delay = 0.0 if deaths == 1 else float(deaths)
     headers = {"deaths": deaths}
-    message = Message(
-        given.delivery.queue, given.delivery.body, given.header.id, given.partition, headers, delay
-    )
+    message = Message(run.home, given.delivery.body, given.header.id, given.partition, headers, delay)
     await _publish(run, message)
 
 
@@ -152,7 +150,7 @@ def _shelved(run: Run, cause: str, kind: str, *, stack: str = "", attempts: int 
     given = run.given
     return Shelved(
         message_id=given.header.id,
-        queue=given.delivery.queue,
+        queue=run.home,
         partition=given.partition,
         cause=cause,
         kind=kind,

@@ -18,6 +18,7 @@ from roger_actors.otp import Pid
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.partition.side_lanes import Aside
 from roger_actors.roger.worker_host.fence import Hold, Proof
 
 SETTLED_KEPT = 10_000
@@ -49,6 +50,11 @@ class Source:
         self.held = 0
         self.mean: float | None = None
         self.measured = 0
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether it is the lane's, or a side lane's."""
+        return self.queue_type == ""
 
     @property
     def is_consumed(self) -> bool:
@@ -95,6 +101,9 @@ class State:
         self.lane: Source | None = None
         self.needs_lane = False
         self.lane_spec: QueueSpec | None = None
+        self.sides: dict[int, Source] = {}
+        self.closing: list[Source] = []
+        self.aside = Aside()
         self.held: dict[int, Held] = {}
         self.numbers: dict[Pid, int] = {}
         self.running: dict[str, int] = {}
@@ -112,8 +121,17 @@ class State:
         self.open = False
 
     def all_sources(self) -> list[Source]:
-        """Return every subscription, the lane's last."""
-        return [*self.sources.values(), *([self.lane] if self.lane is not None else [])]
+        """Return every subscription; the lane's and its side lanes' last."""
+        lane = [self.lane] if self.lane is not None else []
+        return [*self.sources.values(), *lane, *self.sides.values()]
+
+    def source_of(self, delivery: Delivery) -> Source:
+        """Return the subscription that a job with an execution key came through."""
+        for side in self.sides.values():
+            if side.name == delivery.queue:
+                return side
+        assert self.lane is not None
+        return self.lane
 
     def unconsumed(self) -> list[str]:
         """Return the names of the queues that should be consumed now and are not."""
@@ -122,9 +140,8 @@ class State:
         wanted = [name for name, workers in self.wanted.items() if workers > 0 and name not in self.paused]
         idle = [name for name in wanted if name not in self.sources or not self.sources[name].is_consumed]
         names = [queue.make_name(self.partition, name) for name in idle]
-        if self.lane is not None and not self.lane.is_consumed:
-            names.append(self.lane.name)
-        return names
+        lanes = self.all_sources()[len(self.sources) :]
+        return names + [lane.name for lane in lanes if not lane.is_consumed]
 
     @property
     def may_serve_lane(self) -> bool:
@@ -135,9 +152,7 @@ class State:
     @property
     def runs_of_lane(self) -> bool:
         """Whether a job of the lane runs here."""
-        return any(held.source is self.lane for held in self.held.values()) or any(
-            held.source is self.lane for held in self.lost.values()
-        )
+        return any(held.source.is_serial for held in (*self.held.values(), *self.lost.values()))
 
     def forget_lane(self) -> None:
         """Count as not having the lane: its subscription was reset, or ended."""
@@ -152,11 +167,11 @@ class State:
             self.settled.popitem(last=False)
 
     def forget_waiting(self) -> list[Delivery]:
-        """Let go of every job of the lane that has not begun, and return what was held."""
-        forgotten = []
+        """Let go of every job with an execution key that has not begun, and return what was held."""
+        forgotten = self.aside.forget()
         for delivery, header in self.held_back:
             forgotten.append(delivery)
-            self.keys.pop(header.execution_key or "", None)
+            forgotten.extend(delivery for delivery, _ in self.keys.pop(header.execution_key or "", ()))
         self.held_back.clear()
         for waiting in self.keys.values():
             forgotten.extend(delivery for delivery, _ in waiting)

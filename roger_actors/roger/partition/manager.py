@@ -10,6 +10,7 @@ Source:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from roger_actors.roger import queue
 from roger_actors.roger.connection import BrokerDown, BrokerUp
 from roger_actors.roger.global_state import flags, lanes, queue_key
 from roger_actors.roger.kernel import PARTITIONS, Kernel, ask_consumers, consumer_name, tell
-from roger_actors.roger.partition import lane
+from roger_actors.roger.partition import lane, side_lanes
 from roger_actors.roger.partition.consumer import LaneNeeded, Quiesce, Reconfigure, Snapshot
 from roger_actors.roger.partition.opening import CONNECTING, Opened, Waiting, close_subscriptions
 from roger_actors.roger.partition.remembered import recall, remember
@@ -197,13 +198,17 @@ def _again(state: State, message: Again) -> NoReply[State]:
 
 async def _look_for_lanes(kernel: Kernel, partitions: frozenset[str]) -> None:
     """Tell partitions of their lanes: the word of who opened one may be lost. A process of its own."""
+    limit = LANES_EVERY * AGAIN
     try:
-        entries = await kernel.broker.tables.scan(lanes.TABLE, "", LANES_EVERY * AGAIN)
+        entries = await kernel.broker.tables.scan(lanes.TABLE, "", limit)
+        aside = await kernel.broker.tables.scan(side_lanes.TABLE, "", limit) if entries else {}
     except BrokerError as error:
         kernel.log.debug("cannot look which partitions have lanes: %s", error)
         return
     for partition in {lanes.partition_of(key) for key in entries} & partitions:
         tell(consumer_name(partition), LaneNeeded())
+    for partition in {lanes.partition_of(key) for key in aside} & partitions:
+        tell(consumer_name(partition), side_lanes.Wake())
 
 
 def _open_waiting(state: State) -> None:
@@ -298,9 +303,11 @@ async def _delete(state: State, request: DeletePartition) -> str:
     if partition in state.wanted:
         await _stop(state, partition, safe=False)
     broker, limit = state.kernel.broker, state.kernel.config.enqueue_timeout
+    sides = [queue.side_lane_name(partition, number) for number in range(queue.SIDE_LANES)]
     for name in (*names, queue.lane_name(partition), queue.buried_name(partition)):
         await broker.delete(name)
-    for table in (queue_key.TABLE, flags.CANCELLED, flags.DELAYED, flags.PAUSED, lane.TABLE, lanes.TABLE):
+    await asyncio.gather(*map(broker.delete, sides))
+    for table in _TABLES:
         entries = await broker.tables.scan(table, flags.table_key(partition, ""), limit)
         changes = [Change(table, key, value, None) for key, value in entries.items()]
         if changes:
@@ -343,6 +350,17 @@ _REQUESTS: Mapping[type, Callable[[State, Any], Awaitable[Any]]] = {
     Info: _info,
 }
 """What the manager can be asked."""
+
+_TABLES = (
+    queue_key.TABLE,
+    flags.CANCELLED,
+    flags.DELAYED,
+    flags.PAUSED,
+    lane.TABLE,
+    lanes.TABLE,
+    side_lanes.TABLE,
+)
+"""Tables with entries of partitions, which go with them."""
 
 _CHANGES = frozenset({StartPartition, StopPartition, DeletePartition, Replace})
 """What is remembered through a restart of the kernel host."""

@@ -15,7 +15,7 @@ from roger_actors.otp import DynamicSupervisor, Pid, process
 from roger_actors.roger import queue
 from roger_actors.roger.global_state import flags, lanes
 from roger_actors.roger.kernel import MANAGER, POOL, Kernel, tell, workers_name
-from roger_actors.roger.partition import subscriptions
+from roger_actors.roger.partition import side_lanes, subscriptions
 from roger_actors.roger.partition.holding import Source, State
 from roger_actors.roger.partition.lane import give_up
 from roger_actors.roger.partition.worker import GiveBack
@@ -174,16 +174,21 @@ async def _close(state: State, source: Source) -> None:
 
 
 async def _subscribe(state: State, source: Source) -> None:
-    lane = source.queue_type == ""
     me = process.self()
     runtime = process.here()
     source.subscription = await state.kernel.broker.consume(
         source.name,
-        prefetch=LANE_WINDOW if lane else subscriptions.prefetch(source.max_workers, source.mean),
+        prefetch=_window(state, source),
         on_delivery=lambda delivery: runtime.send(me, Arrived(source, delivery)),
         on_reset=lambda reason: runtime.send(me, Reset(source, reason)),
     )
     state.kernel.subscriptions[state.partition].append(source.subscription)
+
+
+def _window(state: State, source: Source) -> int:
+    if source is state.lane:
+        return LANE_WINDOW
+    return side_lanes.WINDOW if source.is_serial else subscriptions.prefetch(source.max_workers, source.mean)
 
 
 async def read_flags(state: State) -> None:
@@ -200,15 +205,29 @@ async def read_flags(state: State) -> None:
 
 async def align(state: State) -> None:
     """Consume what is to be consumed; a paused queue is not even subscribed to."""
+    closing, state.closing = state.closing, []
+    for source in closing:
+        if source.subscription is not None:
+            await source.subscription.close()
     await asyncio.gather(*[_align_source(state, source) for source in state.all_sources()])
     for held in state.held.values():
         if state.quiet or held.header.queue_type in state.paused:
             process.send(held.worker, GiveBack())
 
 
+async def try_to_align(state: State) -> bool:
+    """Do the same; False if the broker did not answer."""
+    try:
+        await align(state)
+    except BrokerError as error:
+        state.kernel.log.warning("partition %s: %s", state.partition, error)
+        return False
+    return True
+
+
 async def _align_source(state: State, source: Source) -> None:
-    if source is state.lane and state.quiet:
-        return  # it has its own way of leaving
+    if source.is_serial and state.quiet:
+        return  # lane and side lanes have their own way of leaving
     paused = source.queue_type in state.paused or state.quiet
     if source.closing:
         return
@@ -230,10 +249,14 @@ async def quiesce(state: State) -> None:
     lane = state.lane
     if lane is None or lane.subscription is None or lane.paused or state.runs_of_lane:
         return
-    await lane.subscription.pause()
-    lane.paused = True
+    for source in (lane, *state.sides.values()):
+        if source.subscription is not None:
+            await source.subscription.pause()
+        source.paused = True
     for delivery in state.forget_waiting():
-        lane.subscription.nack(delivery)
+        subscription = state.source_of(delivery).subscription
+        if subscription is not None:
+            subscription.nack(delivery)
     await leave_lane(state)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from roger_actors.broker import Delivery
 from roger_actors.otp import Pid
+from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.worker_host.fence import Hold
@@ -68,6 +69,12 @@ class Run:
     def levels(self) -> Sequence[float]:
         """Seconds of its retry levels: its class's, or the node's."""
         return self.given.header.retry_levels or self.given.kernel.config.retry_levels
+
+    @property
+    def home(self) -> str:
+        """Name of the queue that the job is published to, whatever side lane it came through."""
+        header = self.given.header
+        return queue.of_job(self.given.partition, header.queue_type, header.execution_key)
 
     @property
     def jitter(self) -> float:

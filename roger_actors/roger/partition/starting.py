@@ -1,7 +1,8 @@
 """Which of the jobs that came may start, and starting their Workers. Runs in the consumer's process.
 
-A job without an execution key starts as it comes. One with a key came through the lane: it starts when
-it is certain that the lane is ours, its queue is not paused and nobody else has its key.
+A job without an execution key starts as it comes. One with a key came through the lane, or one of its
+side lanes: it starts when it is certain that the lane is ours, its queue is not paused and nobody else
+has its key.
 
 Source:
     `Roger.Partition.Consumer`, `Roger.Partition.Worker` (the part that waits for the execution key).
@@ -13,7 +14,6 @@ from math import inf
 
 import msgspec
 
-from roger_actors.broker import Consumer as Subscription
 from roger_actors.broker import Delivery
 from roger_actors.otp import DynamicSupervisor, process
 from roger_actors.roger import queue
@@ -43,7 +43,7 @@ def start(state: State, source: Source, delivery: Delivery, header: JobHeader) -
         queue.make_name(state.partition, header.queue_type),
         limit,
         cancelled=header.id in state.cancelled,
-        hold=Hold(state.proof) if source is state.lane and state.proof is not None else None,
+        hold=Hold(state.proof) if source.is_serial and state.proof is not None else None,
     )
     held = Held(source, delivery, header, kernel.clock.monotonic())
     held.hold = assignment.hold
@@ -55,21 +55,24 @@ def start(state: State, source: Source, delivery: Delivery, header: JobHeader) -
     process.monitor(held.worker)
 
 
-def start_serial(state: State, lane: Source, delivery: Delivery, header: JobHeader) -> None:
+def start_serial(state: State, source: Source, delivery: Delivery, header: JobHeader) -> None:
     """Start a job of the lane, unless it is not certain that the lane is ours, or its own queue is paused.
 
     Then it waits and keeps its key.
     """
-    if state.proof is None and lane.subscription is not None and not state.quiet:
-        take_lane(state, lane.subscription)
+    if state.proof is None and not state.quiet:
+        take_lane(state)
     if header.queue_type in state.paused or not state.may_serve_lane:
         state.held_back.append((delivery, header))
     else:
-        start(state, lane, delivery, header)
+        start(state, source, delivery, header)
 
 
-def take_lane(state: State, subscription: Subscription) -> None:
+def take_lane(state: State) -> None:
     """Have the lane's last holder waited for: this is the first delivery, so we are its consumer."""
+    subscription = state.lane.subscription if state.lane is not None else None
+    if subscription is None:
+        return
     state.proof = Proof(state.partition, subscription)
     if not state.kernel.broker.hands_over:
         state.proof.until = inf
@@ -92,11 +95,10 @@ def start_held_back(state: State, _: Proven | None = None) -> None:
     """Start what the lane had held for a queue that was paused, or because the lane was not ours."""
     held_back, state.held_back = state.held_back, []
     for delivery, header in held_back:
-        if state.lane is not None:
-            start_serial(state, state.lane, delivery, header)
+        start_serial(state, state.source_of(delivery), delivery, header)
 
 
-def next_of_key(state: State, source: Source, key: str) -> None:
+def next_of_key(state: State, key: str) -> None:
     """Start the job that waits longest for an execution key, or free the key."""
     waiting = state.keys.get(key)
     if waiting is None:
@@ -105,9 +107,9 @@ def next_of_key(state: State, source: Source, key: str) -> None:
         del state.keys[key]
         return
     delivery, header = waiting.popleft()
-    start_serial(state, source, delivery, header)
+    start_serial(state, state.source_of(delivery), delivery, header)
 
 
-def start_cancelled(state: State, lane: Source, delivery: Delivery, header: JobHeader) -> None:
+def start_cancelled(state: State, delivery: Delivery, header: JobHeader) -> None:
     """Tell off a job that waits for its execution key, without touching the key."""
-    start(state, lane, delivery, msgspec.structs.replace(header, execution_key=None))
+    start(state, state.source_of(delivery), delivery, msgspec.structs.replace(header, execution_key=None))

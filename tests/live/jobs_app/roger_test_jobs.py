@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from roger_actors import (
@@ -338,3 +339,18 @@ class MayKill(Job):
         if args["kills"]:
             tell("begun", id=self.record.id)
             os.kill(os.getpid(), 9)
+
+
+class Gated(Job):
+    """One of a key at a time; says its number, once the file that it is told to wait for is there."""
+
+    @classmethod
+    def execution_key(cls, args: Any) -> str:
+        return str(args["key"])
+
+    def perform(self, args: Any) -> None:
+        if "gate" in args:
+            tell("begun", id=self.record.id)
+            while not Path(args["gate"]).exists():
+                threading.Event().wait(0.01)
+        tell("passed", key=args["key"], n=args["n"])
