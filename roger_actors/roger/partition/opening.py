@@ -208,6 +208,7 @@ async def align(state: State) -> None:
     closing, state.closing = state.closing, []
     for source in closing:
         if source.subscription is not None:
+            state.kernel.subscriptions[state.partition].remove(source.subscription)
             await source.subscription.close()
     await asyncio.gather(*[_align_source(state, source) for source in state.all_sources()])
     for held in state.held.values():
