@@ -25,7 +25,14 @@ import msgspec
 
 from roger_actors.broker import open_broker
 from roger_actors.clock import SystemClock
-from roger_actors.errors import NodeStartFailed, NoProcess, ProcessError, RogerActorsError, TransportDown
+from roger_actors.errors import (
+    NodeNameTaken,
+    NodeStartFailed,
+    NoProcess,
+    ProcessError,
+    RogerActorsError,
+    TransportDown,
+)
 from roger_actors.otp import (
     Application,
     ChildSpec,
@@ -220,7 +227,7 @@ class Node(Client):
 
         Raises:
             InvalidConfig: The configuration is wrong; lists everything.
-            NodeStartFailed: The node did not come up; says why.
+            NodeStartFailed: The node did not come up; says why. `NodeNameTaken` if its name is another's.
         """
         from roger_actors.transport.thespian import start_node
 
@@ -229,11 +236,10 @@ class Node(Client):
         node = cls(checked, handle)
         try:
             node._wait_until_up(timeout)
-        except TransportDown as error:
+        except BaseException as error:
             node.stop(0.0)
-            raise NodeStartFailed(node=checked.name, detail=error.detail) from error
-        except BaseException:
-            node.stop(0.0)
+            if type(error) is TransportDown:
+                raise NodeStartFailed(node=checked.name, detail=error.detail) from error
             raise
         return node
 
@@ -245,19 +251,18 @@ class Node(Client):
         while (elapsed := clock.monotonic() - begun) < timeout:
             try:
                 now = self._system("ready", {}, 2.0)
-                app_is_up = not self.config.has_application or self._is_ready("app")
+                ready = {host["role"] for host in self.hosts().values() if host["ready"]}
             except ProcessError:  # the kernel host is not there yet
                 self._ended.wait(0.02)
                 continue
+            if now["refused"]:
+                raise NodeNameTaken(node=self.config.name, detail=now["refused"])
             open_now = now["listening"] and not now["waiting"]
             settled = open_now or now["broker_error"] or elapsed > patience
-            if app_is_up and settled:
+            if settled and ("app" in ready or not self.config.has_application):
                 return
             self._ended.wait(0.02)
         raise TransportDown(node=self.config.name, detail=f"it was not up within {timeout} s")
-
-    def _is_ready(self, role: str) -> bool:
-        return any(host["role"] == role and host["ready"] for host in self.hosts().values())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -32,6 +32,7 @@ RogerActorsError
 ├── TransportError
 │   ├── TransportDown                      the node is not there, or has ended
 │   │   └── NodeStartFailed                it has never been up
+│   │       └── NodeNameTaken              another node has its name
 │   └── Undeliverable                      the message cannot be sent as it is
 ├── BrokerError
 │   ├── ConnectionFailed                   never opened
@@ -289,6 +290,12 @@ class NodeStartFailed(TransportDown):
     """A node did not come up: its roles, or a child of its tree, did not start. Data: `node`, `detail`."""
 
     template = "node {node} did not start: {detail}"
+
+
+class NodeNameTaken(NodeStartFailed):
+    """Another node of this name is alive on this broker. Data: `node`, `detail` (who has the name)."""
+
+    template = "node {node} did not start: its name is taken by {detail}; end that one or choose another name"
 
 
 class Undeliverable(TransportError):

@@ -18,7 +18,7 @@ NOT_ASKED: Final = "not asked"
 
 def as_mapping(answers: Answers) -> dict[str, Any]:
     """Return the answers as builtins, for JSON."""
-    return {"nodes": answers.values, "errors": answers.errors, "missing": answers.missing}
+    return {"nodes": answers.values, "errors": answers.errors, "missing": list(answers.missing)}
 
 
 def need_one(answers: Answers, broker: str) -> None:
@@ -53,12 +53,11 @@ def report(
 
 
 def print_failures(answers: Answers) -> None:
-    """Say on the error stream which nodes refused and how many were silent."""
+    """Say on the error stream which nodes refused and which were silent."""
     for node, error in sorted(answers.errors.items()):
         print(f"error: {clean(node)}: {clean(error)}", file=sys.stderr)
-    if answers.missing:
-        word = "node" if answers.missing == 1 else "nodes"
-        print(f"error: {answers.missing} {word} did not answer in time", file=sys.stderr)
+    for node in answers.missing:
+        print(f"error: {clean(node)}: did not answer in time", file=sys.stderr)
 
 
 def _status(answers: Answers) -> int:

@@ -91,6 +91,8 @@ class Kernel:
         waiting: Partitions that are not open, with the reason; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
         listening: Whether this node hears the cluster's bus.
+        is_named: Whether this node's name is its own in the cluster.
+        refused: Who has this node's name, if that is another; it ends then.
         subscriptions: Of each partition, those that are open; for who comes after a consumer that was killed.
         bounding: For each partition, who may delete its oldest buried jobs now.
         fence: The lanes that this node holds, and the jobs of them that run.
@@ -109,6 +111,8 @@ class Kernel:
     waiting: dict[str, str] = attrs.field(factory=dict)
     broker_error: str = ""
     listening: bool = False
+    is_named: bool = False
+    refused: str = ""
     subscriptions: defaultdict[str, list[Subscription]] = attrs.field(factory=lambda: defaultdict(list))
     bounding: defaultdict[str, asyncio.Lock] = attrs.field(factory=lambda: defaultdict(asyncio.Lock))
     fence: Fence = attrs.field(factory=Fence)

@@ -121,7 +121,7 @@ def test_a_waiting_job_that_is_cancelled_never_starts(tenant: Any, events: Any) 
     answers = tenant.node.cancel(job, tenant.name)
     tenant.node.resume("default", tenant.name)
 
-    assert answers.missing == 0
+    assert answers.missing == ()
     events.next("on_cancel", id=job)
     events.none("ran", within=0.3, id=job)
 
@@ -351,7 +351,7 @@ def test_reconfiguring_adds_changes_and_closes_queues(tenant: Any, events: Any) 
 @pytest.mark.roger_line(18)
 def test_a_paused_queue_runs_nothing_until_it_is_resumed(tenant: Any, events: Any) -> None:
     answers = tenant.node.pause("default", tenant.name)
-    assert answers.missing == 0
+    assert answers.missing == ()
     job = enqueue(tenant, jobs.Tell)
     events.none("ran", within=0.3, id=job)
     assert tenant.node.paused(tenant.name) == ["default"]
@@ -510,7 +510,7 @@ def test_every_node_answers_a_ping(node: Node, tenant: Any) -> None:
     answers = node.ask_nodes("ping")
 
     assert answers.values == {node.config.name: "pong"}
-    assert answers.missing == 0
+    assert answers.missing == ()
 
 
 def test_a_delayed_job_does_not_start_early(tenant: Any, events: Any) -> None:

@@ -55,7 +55,7 @@ def test_every_node_answers_a_ping_with_pong(pair: tuple[Node, Node]) -> None:
         answers = node.ask_nodes("ping")
 
         assert answers.values == {each.config.name: "pong" for each in pair}
-        assert (answers.errors, answers.missing) == ({}, 0)
+        assert (answers.errors, answers.missing) == ({}, ())
 
 
 @pytest.mark.roger_line(14)

@@ -100,7 +100,7 @@ def test_a_job_cancelled_while_it_is_delayed_never_starts_and_frees_its_keys(
 
     answers = tenant.node.cancel(job.id, tenant.name)
 
-    assert answers.missing == 0
+    assert answers.missing == ()
     events.next("on_cancel", id=job.id)
     wait_until(lambda: tenant.counts("cancelled") == 1)
     again = tenant.node.enqueue(make(), tenant.name)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
 
 from roger_actors.broker import Broker, Delivery, QueueSpec
 from roger_actors.roger.system.message import TOPIC, Answer, Ask, decode_answer, encode
+from roger_actors.roger.system.peers import LOST_AFTER
 
 FIRST_ANSWER = 2.0
 """Seconds to wait for the first answer before it is taken that no node runs."""
@@ -26,12 +28,12 @@ class Answers:
     Attributes:
         values: Node name to its result.
         errors: Node name to one line, for nodes that refused.
-        missing: How many live nodes did not answer in time.
+        missing: Names of the live nodes that did not answer in time, sorted.
     """
 
     values: dict[str, Any]
     errors: dict[str, str]
-    missing: int
+    missing: tuple[str, ...] = ()
 
 
 class SystemCaller:
@@ -60,7 +62,23 @@ class SystemCaller:
         self._waiting[ask.id] = arrived
         try:
             await self._broker.broadcast(TOPIC, encode(ask))
-            return await collect(arrived, timeout)
+            return await collect(arrived, timeout, self._alive)
+        finally:
+            del self._waiting[ask.id]
+
+    async def _alive(self, timeout: float) -> set[str]:
+        """Return the nodes that some node counts as alive now."""
+        ask = Ask(secrets.token_hex(8), "ping", {}, self._reply_to)
+        arrived: asyncio.Queue[Answer] = asyncio.Queue()
+        self._waiting[ask.id] = arrived
+        alive: set[str] = set()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._broker.broadcast(TOPIC, encode(ask))
+                while True:
+                    alive.update((await arrived.get()).peers)
+        except TimeoutError:
+            return alive
         finally:
             del self._waiting[ask.id]
 
@@ -83,24 +101,34 @@ class SystemCaller:
             arrived.put_nowait(answer)
 
 
-async def collect(arrived: asyncio.Queue[Answer], timeout: float) -> Answers:
-    """Return the answers that come within `timeout` seconds, or earlier when all live nodes have answered."""
-    values: dict[str, Any] = {}
-    errors: dict[str, str] = {}
-    expected = 1
+async def collect(
+    arrived: asyncio.Queue[Answer], timeout: float, alive: Callable[[float], Awaitable[set[str]]]
+) -> Answers:
+    """Return the answers that come in time, or earlier when all living nodes have answered.
+
+    Args:
+        arrived: Where the answers come.
+        timeout: Seconds for all of them; without a first one in `FIRST_ANSWER` s nobody is there.
+        alive: Asks, within some seconds, which nodes live: one that dies meanwhile is not waited for.
+    """
+    got: dict[str, Answer] = {}
+    expected: set[str] = set()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     patience = min(timeout, FIRST_ANSWER)
-    while len(values) + len(errors) < expected:
+    while not got or expected - got.keys():
         try:
             answer = await asyncio.wait_for(arrived.get(), patience)
         except TimeoutError:
-            break
-        expected = max(expected, answer.peers)
-        if answer.error:
-            errors[answer.node] = answer.error
+            if not got or loop.time() >= deadline:
+                break
+            expected = await alive(min(FIRST_ANSWER, deadline - loop.time()))
         else:
-            values[answer.node] = answer.value
-        patience = max(0.0, deadline - loop.time())
-    answered = len(values) + len(errors)
-    return Answers(values, errors, missing=expected - answered if answered else 0)
+            got[answer.node] = answer
+            expected.update(answer.peers)
+        patience = max(0.0, min(LOST_AFTER, deadline - loop.time()))
+    return Answers(
+        {node: answer.value for node, answer in got.items() if not answer.error},
+        {node: answer.error for node, answer in got.items() if answer.error},
+        tuple(sorted(expected - got.keys())) if got else (),
+    )

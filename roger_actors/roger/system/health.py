@@ -16,9 +16,10 @@ SILENT_AFTER = 2.0
 
 
 def ready(kernel: Kernel) -> dict[str, Any]:
-    """Return whether the node has come up: what its start waits for, at the price of reading three fields."""
+    """Return whether the node has come up: what its start waits for, at the price of reading a few fields."""
     return {
-        "listening": kernel.listening,
+        "listening": kernel.listening and kernel.is_named,
+        "refused": kernel.refused,
         "waiting": len(kernel.waiting),
         "broker_error": kernel.broker_error,
     }

@@ -13,12 +13,6 @@ import msgspec
 TOPIC = "roger.system"
 """The broadcast topic that every node of a system listens to."""
 
-HEARTBEAT = 2.0
-"""Seconds between two signs of life of a node."""
-
-PEER_LOST = 7.0
-"""Seconds of silence after which a node no longer counts as alive."""
-
 NOT_STARTED = "not started here"
 """What a node answers that was asked about a partition that it does not have."""
 
@@ -44,18 +38,32 @@ class Alive(msgspec.Struct, frozen=True, tag="alive"):
 
     Attributes:
         node: Its name.
-        incarnation: Random per start, so that a restart under the same name is a new node.
+        run: Random per start of the node, so that a restart under the same name is a new node.
     """
 
     node: str
-    incarnation: str
+    run: str
 
 
 class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
     """A node's farewell."""
 
     node: str
-    incarnation: str
+    run: str
+
+
+class Claim(msgspec.Struct, frozen=True, tag="claim"):
+    """A node wants the name that another has, should that one be gone."""
+
+    node: str
+    run: str
+
+
+class Objection(msgspec.Struct, frozen=True, tag="objection"):
+    """The holder of a name lives. Attributes: `run`, whose claim it refuses."""
+
+    node: str
+    run: str
 
 
 class LaneOpened(msgspec.Struct, frozen=True, tag="lane"):
@@ -74,32 +82,33 @@ class Answer(msgspec.Struct, frozen=True):
     Attributes:
         id: That of the question.
         node: Who answers.
-        peers: How many nodes the answering one counts as alive, itself included.
+        peers: The nodes that the answering one counts as alive, itself included.
         value: The result; None when `error` is set.
         error: One line, empty for none.
     """
 
     id: str
     node: str
-    peers: int
+    peers: list[str]
     value: Any = None
     error: str = ""
 
 
 _encode = msgspec.json.Encoder().encode
-_broadcasts = msgspec.json.Decoder(Ask | Alive | Leaving | LaneOpened)
+Broadcast = Ask | Alive | Leaving | Claim | Objection | LaneOpened
+_broadcasts = msgspec.json.Decoder(Broadcast)
 _answers = msgspec.json.Decoder(Answer)
 
 
-def encode(message: Ask | Alive | Leaving | LaneOpened | Answer) -> bytes:
+def encode(message: Broadcast | Answer) -> bytes:
     """Return a message as bytes."""
     return _encode(message)
 
 
-def decode_broadcast(body: bytes) -> Ask | Alive | Leaving | LaneOpened | None:
+def decode_broadcast(body: bytes) -> Broadcast | None:
     """Return what was broadcast, None if it is nothing this release knows."""
     try:
-        message: Ask | Alive | Leaving | LaneOpened = _broadcasts.decode(body)
+        message: Broadcast = _broadcasts.decode(body)
     except msgspec.DecodeError:
         return None
     return message

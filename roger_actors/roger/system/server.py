@@ -17,24 +17,28 @@ import msgspec
 
 from roger_actors.broker import Message
 from roger_actors.errors import BrokerError, ProcessError, RogerActorsError
-from roger_actors.otp import From, GenServer, NoReply, Ok, process
+from roger_actors.otp import From, GenServer, NoReply, Ok, Pid, process
+from roger_actors.otp import reason as reasons
 from roger_actors.roger.connection import BrokerDown, BrokerUp
 from roger_actors.roger.kernel import MANAGER, POOL, Kernel, consumer_name, tell
 from roger_actors.roger.partition import consumer, manager
 from roger_actors.roger.system import health
 from roger_actors.roger.system.message import (
-    HEARTBEAT,
     NOT_STARTED,
-    PEER_LOST,
     TOPIC,
     Alive,
     Answer,
     Ask,
+    Broadcast,
+    Claim,
     LaneOpened,
     Leaving,
+    Objection,
     decode_broadcast,
     encode,
 )
+from roger_actors.roger.system.naming import give_name_back, keep_name
+from roger_actors.roger.system.peers import HEARTBEAT, Peers
 from roger_actors.roger.worker_pool import message
 
 CALL_LIMIT = 30.0
@@ -52,14 +56,15 @@ class State:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.seen: dict[tuple[str, str], float] = {}
+        self.peers = Peers()
+        self.claimant: Pid | None = None
 
-    def peers(self) -> int:
-        """Return how many nodes are alive, this one included."""
+    def names(self) -> list[str]:
+        """Return the nodes that are alive, this one included."""
         now = self.kernel.clock.monotonic()
-        self.seen = {peer: at for peer, at in self.seen.items() if now - at < PEER_LOST}
-        self.seen[self.kernel.node, self.kernel.incarnation] = now
-        return len(self.seen)
+        for node, _ in self.peers.lost(now):
+            self.kernel.log.warning("node %s has fallen silent; it is dead, frozen or cut off", node)
+        return sorted({self.kernel.node, *self.peers.names(now)})
 
 
 class System(GenServer[State]):
@@ -67,6 +72,7 @@ class System(GenServer[State]):
 
     def init(self, kernel: Kernel) -> Ok[State]:
         """Listen as soon as the broker is there."""
+        process.trap_exit(True)  # so that it says farewell
         kernel.listening = False
         return Ok(State(kernel), then="listen")
 
@@ -76,7 +82,7 @@ class System(GenServer[State]):
             return NoReply(state)
         if step == "listen" and not state.kernel.listening:
             await _listen(state)
-        await _broadcast(state.kernel, Alive(state.kernel.node, state.kernel.incarnation))
+        await _broadcast(state.kernel, Alive(state.kernel.node, state.kernel.run))
         return NoReply(state)
 
     def handle_call(self, request: Any, sender: From, state: State) -> NoReply[State]:
@@ -90,18 +96,26 @@ class System(GenServer[State]):
             case Heard():
                 _hear(state, message.body)
             case BrokerUp():
+                _settle_name(state)
                 return NoReply(state, then="listen")
             case "beat":
+                state.names()
                 process.send_after(HEARTBEAT, process.self(), "beat")
                 return NoReply(state, then="beat")
             case BrokerDown():
-                state.seen.clear()
+                state.peers.forget_all()
         return NoReply(state)
 
     async def terminate(self, reason: Any, state: State) -> None:
-        """Say farewell, so that nobody waits for this node's answers."""
-        if state.kernel.broker.is_connected:
-            await _broadcast(state.kernel, Leaving(state.kernel.node, state.kernel.incarnation))
+        """Say farewell, so that nobody waits for this node's answers or for its name."""
+        kernel = state.kernel
+        if not kernel.broker.is_connected or reason != reasons.SHUTDOWN:
+            return
+        await _broadcast(kernel, Leaving(kernel.node, kernel.run))
+        try:
+            await give_name_back(kernel)
+        except BrokerError as error:
+            kernel.log.debug("the name of this node was not given back: %s", error)
 
 
 async def _listen(state: State) -> None:
@@ -115,6 +129,13 @@ async def _listen(state: State) -> None:
         return
     state.kernel.listening = True
     process.send(me, "beat")
+    _settle_name(state)
+
+
+def _settle_name(state: State) -> None:
+    """See to it that this node's name is its own, or that it ends: at its start, and when it hears again."""
+    if state.kernel.listening:
+        state.claimant = process.spawn(keep_name, state.kernel)
 
 
 async def _answer_here(kernel: Kernel, request: dict[str, Any], sender: From) -> None:
@@ -123,34 +144,49 @@ async def _answer_here(kernel: Kernel, request: dict[str, Any], sender: From) ->
     GenServer.reply(sender, {"error": error} if error else {"value": value})
 
 
-async def _broadcast(kernel: Kernel, message: Alive | Leaving) -> None:
+async def _broadcast(kernel: Kernel, message: Broadcast) -> None:
     try:
         await kernel.broker.broadcast(TOPIC, encode(message))
     except BrokerError as error:
-        kernel.log.debug("nobody heard that this node is alive: %s", error)
+        kernel.log.debug("nobody heard %r: %s", message, error)
 
 
-def _alive(state: State, node: str, incarnation: str) -> None:
+def _alive(state: State, node: str, run: str) -> None:
     """Note a sign of life, and give one to a node that is new: it need not wait for the next beat."""
     kernel = state.kernel
-    if (node, incarnation) not in state.seen and incarnation != kernel.incarnation:
-        process.spawn(_broadcast, kernel, Alive(kernel.node, kernel.incarnation))
-    state.seen[node, incarnation] = kernel.clock.monotonic()
+    if state.peers.heard(node, run, kernel.clock.monotonic()):
+        kernel.log.info("node %s is alive", node)
+        process.spawn(_broadcast, kernel, Alive(kernel.node, kernel.run))
 
 
 def _hear(state: State, body: bytes) -> None:
+    kernel = state.kernel
     match decode_broadcast(body):
-        case Alive(node, incarnation):
-            _alive(state, node, incarnation)
-        case Leaving(node, incarnation):
-            state.seen.pop((node, incarnation), None)
+        case Alive() | Claim() | Objection() as said if said.node == kernel.node:
+            _hear_namesake(state, said)
+        case Alive(node, run):
+            _alive(state, node, run)
+        case Leaving(node, run):
+            state.peers.left(node, run)
         case LaneOpened(partition):
             tell(consumer_name(partition), consumer.LaneNeeded())
         case Ask() as ask:
-            process.spawn(_answer, state.kernel, ask, state.peers())
+            process.spawn(_answer, kernel, ask, state.names())
 
 
-async def _answer(kernel: Kernel, ask: Ask, peers: int) -> None:
+def _hear_namesake(state: State, said: Alive | Claim | Objection) -> None:
+    """Hear what is said under this node's own name: by itself, or by another run."""
+    kernel, is_own = state.kernel, said.run == state.kernel.run
+    match said:
+        case Alive() if not is_own:
+            _settle_name(state)
+        case Claim() if not is_own and kernel.is_named:
+            process.spawn(_broadcast, kernel, Objection(said.node, said.run))
+        case Objection() if is_own and state.claimant is not None:
+            process.send(state.claimant, said)
+
+
+async def _answer(kernel: Kernel, ask: Ask, peers: list[str]) -> None:
     """Do what was asked and publish the answer. A process of its own."""
     value, error = await carry_out(kernel, ask.op, ask.args)
     answer = Answer(ask.id, kernel.node, peers, value, error)

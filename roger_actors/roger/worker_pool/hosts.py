@@ -43,6 +43,8 @@ STARTER = "worker_hosts_starter"
 LOOK = "who is late?"
 LOOK_EVERY = 0.1
 """Seconds between two looks at the worker hosts' marks."""
+REFUSED = 1
+"""Exit status of a node that must not run."""
 START_LIMIT = 30.0
 """Seconds for a worker host to be forked and to say that its runtime is up."""
 
@@ -76,6 +78,13 @@ class EndHost(msgspec.Struct, frozen=True, array_like=True, tag="end-worker-host
 @wire.register
 class WatchFences(msgspec.Struct, frozen=True, array_like=True, tag="watch-fences"):
     """Kill worker hosts from now on that run a job of a lane for longer than their mark says."""
+
+
+@wire.register
+class EndNode(msgspec.Struct, frozen=True, array_like=True, tag="end-node"):
+    """End the whole node: it must not run. Attributes: `why`, on one line."""
+
+    why: str
 
 
 @wire.register
@@ -130,6 +139,8 @@ class WorkerHosts(GenServer[Watched]):
                 return Reply(("ok", 0), state)
             case StartHost():
                 process.spawn(_answer, sender, _start, request.args)
+            case EndNode():
+                process.here().endpoint.stop(REFUSED, request.why)
             case EndHost():
                 process.spawn(_answer, sender, _end, request.host)
             case EndHosts():
@@ -260,6 +271,15 @@ async def end_hosts() -> None:
         await GenServer.call((STARTER, ROOT), EndHosts(), timeout=START_LIMIT)
     except NoProcess:
         return  # the root host starts the kernel first: no worker host was ever started
+
+
+async def end_node(why: str) -> None:
+    """Have this whole node end.
+
+    Args:
+        why: What whoever started it is told.
+    """
+    await GenServer.call((STARTER, ROOT), EndNode(why), timeout=START_LIMIT)
 
 
 async def watch_fences() -> None:
