@@ -25,7 +25,9 @@ def answers_to(*answers: Answer, timeout: float = 0.05, alive: set[str] = frozen
 
 
 def test_the_answers_of_all_who_are_alive_are_waited_for_and_no_longer() -> None:
-    told = answers_to(Answer("1", "a", ["a", "b"], "pong"), Answer("1", "b", ["b"], None, "busy"), timeout=60.0)
+    told = answers_to(
+        Answer("1", "a", ["a", "b"], "pong"), Answer("1", "b", ["b"], None, "busy"), timeout=60.0
+    )
 
     assert (told.values, told.errors, told.missing) == ({"a": "pong"}, {"b": "busy"}, ())
 
