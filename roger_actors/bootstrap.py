@@ -319,7 +319,7 @@ class Node(Client):
         Returns:
             `ready`; `broker_error`, empty while the broker is there; `waiting`, partition to why it is not
             open; `unconsumed`, queues that should be consumed and are not; `silent`, partitions that have
-            not answered.
+            not answered; `draining`, whether it is being stopped and takes no more jobs.
         """
         found: dict[str, Any] = self._system("health", {}, ASK_LIMIT)
         return found

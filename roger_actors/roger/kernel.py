@@ -90,6 +90,7 @@ class Kernel:
         partitions: The partitions wanted now, with their queues; kept by the manager.
         waiting: Partitions that are not open, with the reason; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
+        is_active: Whether this node takes jobs: not any more, once it is being drained.
         listening: Whether this node hears the cluster's bus.
         is_named: Whether this node's name is its own in the cluster.
         refused: Who has this node's name, if that is another; it ends then.
@@ -110,6 +111,7 @@ class Kernel:
     partitions: dict[str, dict[str, int]] = attrs.field(factory=dict)
     waiting: dict[str, str] = attrs.field(factory=dict)
     broker_error: str = ""
+    is_active: bool = True
     listening: bool = False
     is_named: bool = False
     refused: str = ""

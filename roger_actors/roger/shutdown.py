@@ -45,6 +45,7 @@ class ShutdownHandler(GenServer[Kernel]):
 async def _drain(kernel: Kernel, sender: From, limit: float) -> None:
     """Drain, then answer. A process of its own."""
     deadline = kernel.clock.monotonic() + limit
+    kernel.is_active = False
     try:
         while await GenServer.call(MANAGER, manager.Drain(), timeout=CALL_LIMIT) > 0:
             if kernel.clock.monotonic() > deadline:

@@ -10,6 +10,7 @@ import pytest
 import roger_test_jobs as jobs
 
 from roger_actors import Node
+from roger_actors.errors import PartitionNotStarted
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -52,10 +53,39 @@ def test_configured_partitions_start_with_the_node_with_all_their_queues(pair: t
 @pytest.mark.roger_line(21)
 def test_every_node_answers_a_ping_with_pong(pair: tuple[Node, Node]) -> None:
     for node in pair:
-        answers = node.ask_nodes("ping")
+        answers = node.system.ping()
 
         assert answers.values == {each.config.name: "pong" for each in pair}
         assert (answers.errors, answers.missing) == ({}, ())
+
+
+@pytest.mark.roger_line(21)
+def test_a_cast_is_taken_by_every_node_and_waited_for_by_nobody(
+    pair: tuple[Node, Node], wait_until: Until
+) -> None:
+    one, two = pair
+
+    assert one.system.cast("start_partition", partition="told", queues={"default": 1}) is None
+
+    for node in pair:
+        wait_until(lambda node=node: "told" in node.node_info.running_partition_ids())
+    two.partition.delete("told")
+
+
+def test_a_partition_is_reconfigured_only_where_it_is(pair: tuple[Node, Node], wait_until: Until) -> None:
+    one, two = pair
+    with pytest.raises(PartitionNotStarted):
+        two.partition.reconfigure("some", {"default": 2})
+    one.partition.start("some", {"default": 1}, node=one.config.name)
+    wait_until(lambda: "some" in one.node_info.running_partition_ids())
+
+    two.partition.reconfigure("some", {"default": 2})
+
+    assert one.node_info.running_partitions()["some"]["default"]["max_workers"] == 2
+    assert "some" not in {**two.node_info.partitions()["running"], **two.node_info.waiting_partitions()}
+    with pytest.raises(PartitionNotStarted):
+        one.partition.reconfigure("some", {"default": 3}, node=two.config.name)
+    one.partition.delete("some")
 
 
 @pytest.mark.roger_line(14)

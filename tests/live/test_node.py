@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,22 @@ def test_stopping_lets_running_jobs_finish_and_names_those_that_do_not(embedded:
     assert not node.is_alive
     with Node.start(config):
         events.next("begun", id=long.id)
+
+
+def test_a_node_that_is_being_stopped_is_not_ready_and_says_so(
+    embedded: str, events: Any, wait_until: Until
+) -> None:
+    node = Node.start(tables(embedded, partitions={"a": {"queues": {"default": 1}}}))
+    job = node.enqueue(jobs.Slow.create({"seconds": 1.0}), "a")
+    events.next("begun", id=job.id)
+    assert node.health()["ready"]
+
+    with ThreadPoolExecutor(1) as stopping:
+        left = stopping.submit(node.stop)
+        wait_until(lambda: node.health()["draining"])
+        assert not node.health()["ready"]
+        assert left.result() == []
+    events.next("ran", id=job.id)
 
 
 def test_a_running_node_can_be_asked_from_another_thread_and_a_slow_answer_has_a_limit(embedded: str) -> None:

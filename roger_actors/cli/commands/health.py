@@ -60,5 +60,7 @@ def _causes(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"queue {queue} is not consumed"
     for partition in found["silent"]:
         yield f"partition {partition} does not answer"
-    if not any(found[key] for key in ("broker_error", "waiting", "unconsumed", "silent")):
+    if found["draining"]:
+        yield "it is being stopped, and takes no more jobs"
+    if not any(found[key] for key in ("broker_error", "waiting", "unconsumed", "silent", "draining")):
         yield "it does not hear the other nodes yet"

@@ -5,9 +5,8 @@ What is changed here lasts until the node ends or reloads its file; `delete` is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,7 +15,7 @@ from roger_actors.cli import answers
 from roger_actors.cli.commands.info import partition_rows
 from roger_actors.cli.options import config_option, json_option
 from roger_actors.cli.output import print_json, print_table
-from roger_actors.roger import load
+from roger_actors.roger import Answers, load
 
 node_option = click.option("--node", help="Only on the node of this name.  [default: on all]")
 queues_argument = click.argument("queues", metavar="QUEUE=WORKERS...", nargs=-1, required=True)
@@ -54,7 +53,14 @@ def start(partition: str, queues: tuple[str, ...], node: str | None, file: Path,
 
     The list is complete: when the partition runs already, queues that are left out are closed.
     """
-    return _run(file, partition, queues, node=node, done=f"started {partition}", as_json=as_json)
+    wanted = _read(queues)
+    return _do(
+        file,
+        lambda client: client.partition.start(partition, wanted, node=node),
+        node=node,
+        done=f"started {partition}",
+        as_json=as_json,
+    )
 
 
 @command.command()
@@ -64,8 +70,15 @@ def start(partition: str, queues: tuple[str, ...], node: str | None, file: Path,
 @config_option
 @json_option
 def reconfigure(partition: str, queues: tuple[str, ...], node: str | None, file: Path, as_json: bool) -> int:
-    """Give PARTITION another, complete set of queues."""
-    return _run(file, partition, queues, node=node, done=f"reconfigured {partition}", as_json=as_json)
+    """Give PARTITION another, complete set of queues on the nodes that have it."""
+    wanted = _read(queues)
+    return _do(
+        file,
+        lambda client: client.partition.reconfigure(partition, wanted, node=node),
+        node=node,
+        done=f"reconfigured {partition}",
+        as_json=as_json,
+    )
 
 
 @command.command()
@@ -76,15 +89,12 @@ def reconfigure(partition: str, queues: tuple[str, ...], node: str | None, file:
 @json_option
 def stop(partition: str, now: bool, node: str | None, file: Path, as_json: bool) -> int:
     """Stop PARTITION: take no more jobs, let those that run finish."""
-    return _ask(
-        file,
-        "stop_partition",
-        partition,
-        node=node,
-        safe=not now,
-        done=f"stopped {partition}",
-        as_json=as_json,
-    )
+
+    def stop_it(client: Client) -> Answers:
+        end = client.partition.stop if now else client.partition.safe_stop
+        return end(partition, node=node)
+
+    return _do(file, stop_it, node=node, done=f"stopped {partition}", as_json=as_json)
 
 
 @command.command()
@@ -98,37 +108,20 @@ def delete(partition: str, queue_types: tuple[str, ...], file: Path, as_json: bo
 
     Name its queues where no node runs it any more; those that nodes know are deleted anyway.
     """
-    return _ask(
+    return _do(
         file,
-        "delete_partition",
-        partition,
-        queue_types=list(queue_types),
+        lambda client: client.partition.delete(partition, queue_types),
         done=f"deleted {partition}",
         as_json=as_json,
     )
 
 
-def _run(
-    file: Path, partition: str, queues: Sequence[str], *, node: str | None, done: str, as_json: bool
-) -> int:
-    """Have a partition run with these queues, whether it runs already or not."""
-    wanted = _read(queues)
-    return _ask(file, "start_partition", partition, node=node, queues=wanted, done=done, as_json=as_json)
-
-
-def _ask(
-    file: Path,
-    operation: str,
-    partition: str,
-    *,
-    node: str | None = None,
-    done: str,
-    as_json: bool,
-    **args: Any,
+def _do(
+    file: Path, act: Callable[[Client], Answers], *, node: str | None = None, done: str, as_json: bool
 ) -> int:
     config = load(file)
     with Client(config) as client:
-        told = client.ask_nodes(operation, partition=partition, node=node, **args)
+        told = act(client)
     answers.need_one(told, config.redacted_broker)
     if node is not None and node not in {*told.values, *told.errors}:
         raise click.UsageError(f"no node is called {node!r}; there are {', '.join(sorted(told.values))}")

@@ -23,6 +23,7 @@ from roger_actors.roger.client.global_state import AsyncGlobal
 from roger_actors.roger.client.info import AsyncInfo
 from roger_actors.roger.client.partition import AsyncPartition
 from roger_actors.roger.client.shelves import Chosen
+from roger_actors.roger.client.system import AsyncSystem
 from roger_actors.roger.jobs.codec import decode
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.jobs.registry import Registry
@@ -47,6 +48,7 @@ class AsyncClient:
         partition: Start, reconfigure and stop partitions on running nodes.
         global_state: Cancelled jobs, keys and paused queues, under Roger's names.
         info: What the nodes say of themselves.
+        system: Ask or tell all nodes.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class AsyncClient:
         self._timeout = enqueue_timeout
         self._clock = clock or SystemClock()
         self._enqueuer = Enqueuer(broker, max_payload=max_payload, queue_kind=queue_kind, clock=self._clock)
-        self._system = SystemCaller(broker)
+        self.system = AsyncSystem(SystemCaller(broker), enqueue_timeout)
         self.partition = AsyncPartition(self.ask_nodes)
         self.global_state = AsyncGlobal(broker, self.ask_nodes, clock=self._clock, timeout=enqueue_timeout)
         self.info = AsyncInfo(self.ask_nodes, self.queued_jobs)
@@ -196,8 +198,8 @@ class AsyncClient:
     # -- nodes -----------------------------------------------------------------------------------
 
     async def ask_nodes(self, op: str, timeout: float | None = None, **args: Any) -> Answers:
-        """Ask every live node; see `roger_actors.roger.system.server.OPERATIONS`."""
-        return await self._system.call(op, args, self._timeout if timeout is None else timeout)
+        """Ask every live node; the same as `system.call`."""
+        return await self.system.call(op, timeout, **args)
 
     # -- what is kept aside ----------------------------------------------------------------------
 

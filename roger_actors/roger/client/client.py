@@ -27,6 +27,7 @@ from roger_actors.roger.client.global_state import AsyncGlobal, Global
 from roger_actors.roger.client.info import AsyncInfo, Info
 from roger_actors.roger.client.partition import AsyncPartition, Partition
 from roger_actors.roger.client.shelves import Chosen
+from roger_actors.roger.client.system import AsyncSystem, System
 from roger_actors.roger.config import Config, load
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.jobs.registry import Registry
@@ -98,7 +99,7 @@ class _Service:
         self.thread.join(CLOSE_LIMIT)
 
 
-_GROUPS = {"partition": AsyncPartition, "global_state": AsyncGlobal, "info": AsyncInfo}
+_GROUPS = {"partition": AsyncPartition, "global_state": AsyncGlobal, "info": AsyncInfo, "system": AsyncSystem}
 """Operations that stand under a name of their own."""
 
 
@@ -138,6 +139,7 @@ class Client:
         aio: The same methods as awaitables, for programs with a loop: `await client.aio.enqueue(…)`.
         partition: Start, reconfigure and stop partitions on running nodes.
         global_state: Cancelled jobs, keys and paused queues, under Roger's names.
+        system: Ask or tell all nodes.
         info: What every live node says of itself; `info()` is all of it.
     """
 
@@ -146,6 +148,7 @@ class Client:
         self.aio = cast("AsyncClient", _OnThread(self))
         self.partition = Partition(functools.partial(self._wait_in, "partition"))
         self.global_state = Global(functools.partial(self._wait_in, "global_state"))
+        self.system = System(functools.partial(self._wait_in, "system"))
         self.info = Info(functools.partial(self._wait_in, "info"))
         self._lock = threading.Lock()
         self._service: _Service | None = None

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from roger_actors.broker import Broker, Change, Tables
 from roger_actors.clock import Clock
-from roger_actors.errors import PartitionNotStarted
 from roger_actors.roger.client.blocking import Blocking, blocking
-from roger_actors.roger.client.partition import AskNodes
+from roger_actors.roger.client.partition import AskNodes, of_started
 from roger_actors.roger.global_state import flags, queue_key
 from roger_actors.roger.system.call import Answers
-from roger_actors.roger.system.message import NOT_STARTED
 
 
 class AsyncGlobal:
@@ -58,7 +56,7 @@ class AsyncGlobal:
         key = flags.table_key(partition, job_id)
         delay = await self._tables.get(flags.DELAYED, key, self._timeout)
         await self._set(flags.cancelling(partition, job_id, self._clock.wall(), delay))
-        return _of_started(partition, await self._ask("cancel", partition=partition, job_id=job_id))
+        return of_started(partition, await self._ask("cancel", partition=partition, job_id=job_id))
 
     async def cancelled(self, partition: str, job_id: str, *, remove: bool = False) -> bool:
         """Return whether a job is cancelled and has not been met since.
@@ -134,7 +132,7 @@ class AsyncGlobal:
         """
         found = await self._tables.scan(flags.PAUSED, flags.table_key(partition, ""), self._timeout)
         if not found:
-            _of_started(partition, await self._ask("flags", partition=partition))
+            of_started(partition, await self._ask("flags", partition=partition))
         return sorted(flags.name_of(key) for key in found)
 
     # -- the tables ------------------------------------------------------------------------------
@@ -148,14 +146,6 @@ class AsyncGlobal:
         while current is not None:
             (answer,) = await self._tables.change([Change(table, key, current, None)], self._timeout)
             current = None if answer.done else answer.current
-
-
-def _of_started(partition: str, answers: Answers) -> Answers:
-    """Return what the nodes answered about a partition, if one of them may have it."""
-    told = set(answers.values.values())
-    if told == {NOT_STARTED} and not answers.errors and not answers.missing:
-        raise PartitionNotStarted(partition=partition)
-    return answers
 
 
 class Global(Blocking):

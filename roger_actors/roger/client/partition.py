@@ -10,11 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from roger_actors.errors import PartitionNotStarted
 from roger_actors.roger.client.blocking import Blocking, blocking
 from roger_actors.roger.system.call import Answers
+from roger_actors.roger.system.message import NOT_ASKED, NOT_STARTED
 
 AskNodes = Callable[..., Awaitable[Answers]]
 """Asks every live node; see `AsyncClient.ask_nodes`."""
+
+
+def of_started(partition: str, answers: Answers) -> Answers:
+    """Return what the nodes answered about a partition, if one of them may have it.
+
+    Raises:
+        PartitionNotStarted: They all answered that they do not.
+    """
+    told = set(answers.values.values()) - {NOT_ASKED}
+    if told == {NOT_STARTED} and not answers.errors and not answers.missing:
+        raise PartitionNotStarted(partition=partition)
+    return answers
 
 
 class AsyncPartition:
@@ -37,6 +51,24 @@ class AsyncPartition:
             Without an answer nobody runs it.
         """
         return await self._ask("start_partition", partition=partition, queues=dict(queues), node=node)
+
+    async def reconfigure(
+        self, partition: str, queues: Mapping[str, int], *, node: str | None = None
+    ) -> Answers:
+        """Give a partition other queues on the nodes that have it; nobody else starts it.
+
+        Args:
+            partition: The tenant.
+            queues: Queue type to `max_workers`, the complete list; see `start`.
+            node: Only on the node of this name; None for every live node.
+
+        Raises:
+            PartitionNotStarted: No node that was asked has it.
+        """
+        answers = await self._ask(
+            "reconfigure_partition", partition=partition, queues=dict(queues), node=node
+        )
+        return of_started(partition, answers)
 
     async def stop(self, partition: str, *, node: str | None = None) -> Answers:
         """Stop a partition at once: its running jobs are killed, and run again elsewhere or later.
@@ -70,6 +102,7 @@ class Partition(Blocking):
     """Partitions of running nodes: `client.partition.start("acme", {"default": 10})`."""
 
     start = blocking(AsyncPartition.start)
+    reconfigure = blocking(AsyncPartition.reconfigure)
     stop = blocking(AsyncPartition.stop)
     safe_stop = blocking(AsyncPartition.safe_stop)
     delete = blocking(AsyncPartition.delete)

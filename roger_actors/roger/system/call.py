@@ -82,6 +82,14 @@ class SystemCaller:
         finally:
             del self._waiting[ask.id]
 
+    async def cast(self, op: str, args: dict[str, Any]) -> None:
+        """Tell every live node; none answers.
+
+        Raises:
+            BrokerError: The broker did not take it.
+        """
+        await self._broker.broadcast(TOPIC, encode(Ask(secrets.token_hex(8), op, args, reply_to="")))
+
     async def _open(self) -> None:
         if self._opened is None or (self._opened.done() and self._opened.exception() is not None):
             self._opened = asyncio.ensure_future(self._subscribe())

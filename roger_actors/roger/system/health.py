@@ -31,7 +31,7 @@ async def health(kernel: Kernel) -> dict[str, Any]:
     Returns:
         `ready`; `broker_error`, empty while the broker is there; `waiting`, partition to why it is not
         open; `unconsumed`, queues that should be consumed and are not; `silent`, partitions that have
-        not answered.
+        not answered; `draining`, whether it is being stopped and takes no more jobs.
     """
     open_ones = set(kernel.partitions) - set(kernel.waiting)
     answers = await ask_consumers(open_ones, Unconsumed(), SILENT_AFTER)
@@ -40,5 +40,6 @@ async def health(kernel: Kernel) -> dict[str, Any]:
         "waiting": dict(kernel.waiting),
         "unconsumed": sorted(queue for queues in answers.values() for queue in queues),
         "silent": sorted(open_ones - set(answers)),
+        "draining": not kernel.is_active,
     }
     return {"ready": kernel.listening and not any(faults.values()), **faults}

@@ -15,6 +15,8 @@ TOPIC = "roger.system"
 
 NOT_STARTED = "not started here"
 """What a node answers that was asked about a partition that it does not have."""
+NOT_ASKED = "not asked"
+"""What a node answers when another was meant."""
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
@@ -24,7 +26,7 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
         id: Told back with every answer.
         op: One of `server.OPERATIONS`.
         args: Its arguments, JSON-like.
-        reply_to: Queue for the answers.
+        reply_to: Queue for the answers, empty where none is wanted.
     """
 
     id: str

@@ -24,6 +24,7 @@ from roger_actors.roger.kernel import MANAGER, POOL, Kernel, consumer_name, tell
 from roger_actors.roger.partition import consumer, manager
 from roger_actors.roger.system import health
 from roger_actors.roger.system.message import (
+    NOT_ASKED,
     NOT_STARTED,
     TOPIC,
     Alive,
@@ -189,6 +190,10 @@ def _hear_namesake(state: State, said: Alive | Claim | Objection) -> None:
 async def _answer(kernel: Kernel, ask: Ask, peers: list[str]) -> None:
     """Do what was asked and publish the answer. A process of its own."""
     value, error = await carry_out(kernel, ask.op, ask.args)
+    if not ask.reply_to:
+        if error:
+            kernel.log.warning("what all nodes were told was not done here: %s", error)
+        return
     answer = Answer(ask.id, kernel.node, peers, value, error)
     message = Message(ask.reply_to, encode(answer))
     try:
@@ -275,6 +280,12 @@ async def _start_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
     return await _of_manager(kernel, args, request)
 
 
+async def _reconfigure_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
+    if args.get("node") in (None, kernel.node) and str(args["partition"]) not in kernel.partitions:
+        return NOT_STARTED
+    return await _start_partition(kernel, args)
+
+
 async def _stop_partition(kernel: Kernel, args: dict[str, Any]) -> Any:
     request = manager.StopPartition(str(args["partition"]), safe=bool(args.get("safe", False)))
     return await _of_manager(kernel, args, request)
@@ -293,7 +304,7 @@ async def _reload(kernel: Kernel, args: dict[str, Any]) -> Any:
 async def _of_manager(kernel: Kernel, args: dict[str, Any], request: Any) -> Any:
     """Have the manager do it, on the node named in the arguments or on every node."""
     if args.get("node") not in (None, kernel.node):
-        return "not asked"
+        return NOT_ASKED
     return await GenServer.call(MANAGER, request, timeout=CALL_LIMIT * 2)
 
 
@@ -305,6 +316,7 @@ OPERATIONS: dict[str, Callable[[Kernel, dict[str, Any]], Awaitable[Any]]] = {
     "ready": _ready,
     "health": _health,
     "start_partition": _start_partition,
+    "reconfigure_partition": _reconfigure_partition,
     "stop_partition": _stop_partition,
     "delete_partition": _delete_partition,
     "reload": _reload,
