@@ -51,11 +51,18 @@ class Campaign:
         directory: Of its logs.
         seed: Chooses jobs, victims and moments.
         work: What is enqueued from outside.
+        environment: More variables of all its processes.
         settings: More settings of the nodes.
     """
 
     def __init__(
-        self, broker: Broker, directory: Path, seed: int, work: Work | None = None, **settings: Any
+        self,
+        broker: Broker,
+        directory: Path,
+        seed: int,
+        work: Work | None = None,
+        environment: dict[str, str] | None = None,
+        **settings: Any,
     ) -> None:
         self.broker = broker
         self.directory = directory
@@ -63,6 +70,7 @@ class Campaign:
         self.chosen = random.Random(seed)
         self.seed = seed
         self.token = secrets.token_hex(8)
+        self._environment = {processes.MARK: self.token, **(environment or {})}
         self.hits: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.recovered: list[tuple[str, float]] = []
@@ -77,13 +85,14 @@ class Campaign:
         self.nodes = [self._node(name, number, settings) for number, name in enumerate(names)]
         for node in self.nodes:
             node.start()
-        self.enqueuer = spawn("enqueuer.py", directory / f"{names[-1]}.json", directory, seed, self.token)
+        tables = directory / f"{names[-1]}.json"
+        self.enqueuer = spawn("enqueuer.py", tables, directory, seed, self._environment)
 
     def _node(self, name: str, number: int, settings: dict[str, Any]) -> NodeProcess:
         defaults = {"retry_levels": list(LEVELS), "enqueue_timeout": 5.0, "max_worker_hosts": 8}
         tables = plan.tables(name, self.broker.url_of(number), self.places, **(defaults | settings))
         tables["logging"]["handlers"]["file"]["filename"] = str(self.directory / f"{name}.log")
-        return NodeProcess(name, self.directory, tables, self.token, self.seed * 10 + number)
+        return NodeProcess(name, self.directory, tables, self._environment, self.seed * 10 + number)
 
     @property
     def node(self) -> NodeProcess:

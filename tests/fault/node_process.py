@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from roger_actors.bootstrap import look_into
-from roger_actors.demo import processes
 from roger_actors.demo.log import NODE
 
 HERE = Path(__file__).parent
@@ -86,15 +85,17 @@ class NodeProcess:
         name: Of the node.
         directory: Of the campaign.
         tables: Its configuration.
-        token: What marks all processes of the campaign.
+        environment: Variables of all processes of the campaign.
         seed: Chooses what it enqueues by itself.
     """
 
-    def __init__(self, name: str, directory: Path, tables: dict[str, Any], token: str, seed: int) -> None:
+    def __init__(
+        self, name: str, directory: Path, tables: dict[str, Any], environment: dict[str, str], seed: int
+    ) -> None:
         self.name = name
         self.tables = tables
         self._directory = directory
-        self._token = token
+        self._environment = environment
         self._seed = seed
         self._starts = 0
         self._path = directory / f"{name}.json"
@@ -116,7 +117,8 @@ class NodeProcess:
         self._ready.unlink(missing_ok=True)
         self._starts += 1
         number = self._seed * 1000 + self._starts
-        self.starter = spawn("starter.py", self._path, self._directory, number, self._token, self.mark)
+        environment = {**self._environment, NODE: self.mark}
+        self.starter = spawn("starter.py", self._path, self._directory, number, environment)
 
     @property
     def _ready(self) -> Path:
@@ -177,16 +179,15 @@ class NodeProcess:
 
 
 def spawn(
-    script: str, tables: Path, directory: Path, seed: int, token: str, node: str = ""
+    script: str, tables: Path, directory: Path, seed: int, environment: dict[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start one of the scripts beside this file."""
     command = [sys.executable, str(HERE / script), str(tables), str(directory), str(seed)]
-    environment = {
+    variables = {
         **os.environ,
-        processes.MARK: token,
-        NODE: node,
+        **environment,
         "ROGER_RUNTIME_DIR": str(directory / "run"),
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     with (directory / "stderr.log").open("ab") as out:
-        return subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        return subprocess.Popen(command, env=variables, stdout=out, stderr=out)

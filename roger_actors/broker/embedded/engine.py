@@ -23,7 +23,7 @@ from roger_actors.broker.embedded.incarnation import Lifeline
 from roger_actors.broker.embedded.schema import open_file
 from roger_actors.broker.embedded.store import Row, Store
 from roger_actors.broker.embedded.subscription import Subscription
-from roger_actors.broker.embedded.watch import Watch
+from roger_actors.broker.embedded.watch import Watch, ahead
 from roger_actors.errors import BrokerError, ConnectionLost, StorageFailed, Unroutable
 
 BATCH = 2000
@@ -205,6 +205,7 @@ class Engine:
             store = Store(connection, 0, self._prefix)
             store.incarnation = store.add_incarnation(self._name, os.getpid())
             store.entries.renew_leases(BOOT.read_text().strip(), time.monotonic())
+            store.follow_clock(ahead())
             self.lifeline.hold(store.incarnation)
             self._sweep(store)
             connection.execute("COMMIT")
@@ -244,7 +245,8 @@ class Engine:
         if changed:
             self._check_queues(store, watch)
             self._hand_on_broadcasts(store)
-        has_work = self._commands or self._settled or is_sweeping or watch.has_more or watch.is_due()
+        is_time = watch.is_due() or watch.has_clock_moved()
+        has_work = self._commands or self._settled or is_sweeping or watch.has_more or is_time
         if has_work or (changed and self._hungry(store)):
             self._transact(store, watch, is_sweeping)
 
@@ -259,6 +261,7 @@ class Engine:
 
     def _transact(self, store: Store, watch: Watch, is_sweeping: bool) -> None:
         store.sql.execute("BEGIN IMMEDIATE")
+        store.follow_clock(ahead())
         tells = self._sweep(store) if is_sweeping else False
         done, settled = self._take(self._commands, BATCH), self._take(self._settled, BATCH)
         self._batch = done, settled

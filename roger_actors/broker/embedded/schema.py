@@ -2,8 +2,9 @@
 
 A message waits in `messages`, in the order of its id; `holder` is the consumer that has it, none while
 it is ready. Giving it back empties `holder` and keeps the id, hence its place. What is to come later
-lies in `delayed` and gets its id when it is due. A row of `leases` says when the entry of that name and
-key is deleted.
+lies in `delayed` and gets its id when it is due; `clock` says by how much the wall clock, on which that
+is counted, was ahead of the clock that counts since the machine's start. A row of `leases` says when
+the entry of that name and key is deleted.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ CREATE TABLE IF NOT EXISTS logs (
 CREATE TABLE IF NOT EXISTS logged (
     name TEXT NOT NULL, segment TEXT NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL,
     PRIMARY KEY (name, segment, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS clock (boot TEXT NOT NULL, ahead REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS lapsing ON leases (lapses) WHERE NOT kept;
 """
 """What came later: a file made before gets it when it is opened. Releases before do not miss it."""

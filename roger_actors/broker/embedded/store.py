@@ -22,6 +22,8 @@ from roger_actors.broker.embedded.entries import Entries
 from roger_actors.errors import BrokerError, TopologyMismatch, Unroutable
 
 BROADCASTS_KEPT = 30.0
+CLOCK_STEP = 1.0
+"""Seconds by which the wall clock must be off, against its last reading, to have been set."""
 
 Properties = tuple[str, dict[str, str | int], str, str]
 Row = tuple[int, int, str, bytes | None, bytes]
@@ -173,6 +175,22 @@ class Store:
             "INSERT INTO messages (queue, message_id, properties, body) VALUES (?, ?, ?, ?)", rows
         )
         return results
+
+    def follow_clock(self, ahead: float) -> None:
+        """Move what is delayed along when the wall clock was set, so that no delay gets longer or shorter.
+
+        Args:
+            ahead: Seconds by which the wall clock is ahead of the machine's time since its start.
+        """
+        boot = self.entries.boot
+        row = self.sql.execute("SELECT boot, ahead FROM clock").fetchone()
+        is_known = row is not None and row[0] == boot
+        if is_known and abs(ahead - row[1]) <= CLOCK_STEP:
+            return
+        if is_known:
+            self.sql.execute("UPDATE delayed SET due = due + ?", (ahead - row[1],))
+        self.sql.execute("DELETE FROM clock")
+        self.sql.execute("INSERT INTO clock (boot, ahead) VALUES (?, ?)", (boot, ahead))
 
     def next_due(self) -> float | None:
         """Return the time of the next delayed message, None if there is none."""

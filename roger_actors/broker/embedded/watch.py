@@ -7,11 +7,19 @@ import select
 import time
 
 from roger_actors.broker.embedded.incarnation import Lifeline
-from roger_actors.broker.embedded.store import Store
+from roger_actors.broker.embedded.store import CLOCK_STEP, Store
 
 IDLE_POLL = 0.25
 BLIND_POLL = 0.01
 SWEEP = 0.5
+
+
+def ahead() -> float:
+    """Return the seconds by which the wall clock is ahead of the time since the machine's start.
+
+    It changes when somebody sets the wall clock, and not while the machine is asleep.
+    """
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Watch:
@@ -38,6 +46,7 @@ class Watch:
         self._deletions = store.deletions()
         self._next_due = store.next_due()
         self._next_sweep = time.monotonic() + SWEEP
+        self._ahead = ahead()
         self.has_more = False
 
     def wait(self) -> None:
@@ -75,6 +84,10 @@ class Watch:
         """Whether a delayed message's time has come."""
         return self._next_due is not None and self._next_due <= time.time()
 
+    def has_clock_moved(self) -> bool:
+        """Whether somebody has set the wall clock since our last transaction."""
+        return abs(ahead() - self._ahead) > CLOCK_STEP
+
     def is_sweep_due(self) -> bool:
         """Whether it is time to look for dead ones."""
         if time.monotonic() < self._next_sweep:
@@ -85,4 +98,5 @@ class Watch:
     def after_commit(self, store: Store, *, has_more: bool) -> None:
         """Note what our own transaction may have changed, and whether to go on at once."""
         self._next_due = store.next_due()
+        self._ahead = ahead()
         self.has_more = has_more
