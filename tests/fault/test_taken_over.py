@@ -16,8 +16,9 @@ HEARTBEAT = 3.0
 """RabbitMQ notices silence after two to three times as long; the fence adds what it waits."""
 CLOSED_WITHIN = 8.0
 SILENT_WITHIN = 15.0
-"""Seconds until another node runs a job of one whose connection was closed (4.5 on an idle machine), or of one
-that fell silent (12)."""
+"""Seconds until another node runs a job of one whose connection was closed, or of one that fell silent.
+
+On an idle machine it is 4.5 and 12."""
 
 
 def a_long_job(campaign, seconds, about="account"):
