@@ -10,8 +10,8 @@ root host    top            rest_for_one: a kernel that dies takes the worker ho
                             process takes nobody along
 
 kernel host  top            rest_for_one: who comes later uses who came before
-             ├── connection fencing worker_pool partitions partition_manager
-             └── system parking shutdown_handler
+             ├── connection fencing long_jobs worker_pool partitions
+             └── partition_manager system parking shutdown_handler
 
 app host     top            the application: the user's own processes, the strategy of [supervision.children]
 ```
@@ -38,6 +38,7 @@ from roger_actors.roger import kernel as names
 from roger_actors.roger.config import Config
 from roger_actors.roger.connection import Connection
 from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.partition.long_jobs import LongJobs
 from roger_actors.roger.partition.manager import Manager
 from roger_actors.roger.shelf.parking import Parking
 from roger_actors.roger.shutdown import ShutdownHandler
@@ -48,6 +49,9 @@ from roger_actors.roger.worker_pool.pool import WorkerPool
 
 HOST_STOPS_IN = 10.0
 """Seconds that a host gets to stop its tree."""
+
+LONG_JOBS_STOP_IN = 4.0
+"""Seconds that it gets to bring back the long jobs of a node that ends."""
 
 
 class TopOptions(TypedDict):
@@ -93,6 +97,11 @@ def kernel_children(kernel: Kernel) -> list[ChildSpec]:
     return [
         ChildSpec(id=names.CONNECTION, start=Start(Connection, kernel, name=names.CONNECTION)),
         ChildSpec(id=names.FENCING, start=Start(Fencing, kernel, name=names.FENCING)),
+        ChildSpec(
+            id=names.LONG_JOBS,
+            start=Start(LongJobs, kernel, name=names.LONG_JOBS),
+            shutdown=LONG_JOBS_STOP_IN,
+        ),
         ChildSpec(id=names.POOL, start=Start(WorkerPool, kernel, name=names.POOL)),
         ChildSpec(
             id=names.PARTITIONS,

@@ -27,6 +27,7 @@ from roger_actors.transport import HostId
 LOG = logging.getLogger("roger_actors.kernel")
 
 CONNECTION = "connection"
+LONG_JOBS = "long_jobs"
 POOL = "worker_pool"
 PARTITIONS = "partitions"
 MANAGER = "partition_manager"

@@ -65,9 +65,9 @@ class Victim:
         )
 
     @contextmanager
-    def impatient(self) -> Iterator[None]:
-        """Let the channels opened now close when a delivery is not acknowledged for a second."""
-        self.rabbit.eval("application:set_env(rabbit, consumer_timeout, 1000)")
+    def impatient(self, seconds: int = 1) -> Iterator[None]:
+        """Let the channels opened now close when a delivery is not acknowledged for some seconds."""
+        self.rabbit.eval(f"application:set_env(rabbit, consumer_timeout, {seconds * 1000})")
         try:
             yield
         finally:
@@ -94,8 +94,9 @@ def victim(rabbit_to_hurt: RabbitNode) -> Iterator[Victim]:
         yield Victim(rabbit_to_hurt, url.rpartition("/")[2])
 
 
-def start(victim: Victim, kind: str = "quorum") -> Node:
+def start(victim: Victim, kind: str = "quorum", **more: Any) -> Node:
     node = {
+        **more,
         "name": f"health-{secrets.token_hex(4)}",
         "broker": victim.rabbit.url(victim.vhost),
         "jobs": ["roger_test_jobs"],
@@ -185,6 +186,25 @@ def test_a_job_beyond_the_consumer_timeout_costs_its_own_queue_a_moment_and_runs
         assert events.next("begun", id=job.id)
         events.none("begun", 1.0, id=job.id)
         assert {queue: victim.channel(queue) for queue in BYSTANDERS} == before
+
+
+def test_jobs_beyond_the_consumer_timeout_that_are_written_down_close_no_channel_and_run_once(
+    victim: Victim, events: Any, tmp_path: Path, wait_until: Until
+) -> None:
+    gate = tmp_path / "gate"
+    with victim.impatient(5), start(victim, long_after=1.0) as node:
+        events.take(2, "stop")
+        before = {queue: victim.channel(queue) for queue in (HURT, "acme.lane")}
+        begun = time.monotonic()
+        node.enqueue(jobs.GatedPlain.create({"key": "", "n": 1, "gate": str(gate)}), "acme")
+        node.enqueue(jobs.Gated.create({"key": "k", "n": 2, "gate": str(gate)}), "acme")
+        events.take(2, "begun")
+        wait_until(lambda: time.monotonic() - begun > 8.0)
+        assert {queue: victim.channel(queue) for queue in before} == before
+
+        gate.touch()
+        assert sorted(told["n"] for told in events.take(2, "passed")) == [1, 2]
+        assert not events.all("begun")
 
 
 def test_a_node_without_its_broker_is_live_and_not_ready(

@@ -106,6 +106,7 @@ NODE: Final[Mapping[str, Check[Any]]] = {
     "shutdown_timeout": _WAIT,
     "heartbeat": settings.seconds(at_least=1, at_most=3600),
     "fence_after": settings.seconds(at_least=2, at_most=3600),
+    "long_after": settings.seconds(at_least=1, at_most=YEAR),
     "max_worker_hosts": _LIMIT,
     "worker_max_jobs": _LIMIT,
     "worker_max_memory": settings.size(1024**2),

@@ -51,6 +51,7 @@ class Config:
         fence_after: Seconds that a job with an execution key may go on while this node gets no answer from
             RabbitMQ; then it is killed, since another node may run it again that long and half a second
             later.
+        long_after: Seconds that a job runs before it is written down, so that its delivery need not wait.
         max_worker_hosts: Jobs that run at the same time on this node at most; None for the sum of its
             queues' max_workers.
         worker_max_jobs: Jobs after which a worker host is replaced; None for never.
@@ -82,6 +83,7 @@ class Config:
     shutdown_timeout: float = 60.0
     heartbeat: float = 6.0
     fence_after: float = 4.0
+    long_after: float = 60.0
     max_worker_hosts: int | None = None
     worker_max_jobs: int | None = None
     worker_max_memory: int | None = None

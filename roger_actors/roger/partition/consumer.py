@@ -33,10 +33,10 @@ from roger_actors.otp import (
 )
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader, decode_header
-from roger_actors.roger.kernel import POOL, Kernel
-from roger_actors.roger.partition import subscriptions
+from roger_actors.roger.kernel import LONG_JOBS, POOL, Kernel, tell
 from roger_actors.roger.partition.holding import Held, Source, State
 from roger_actors.roger.partition.lane import LaneTaken
+from roger_actors.roger.partition.long_jobs import Drop, Keep, Kept, LongRunning, PutBack, record_of
 from roger_actors.roger.partition.moving import (
     ALIGN,
     loaded,
@@ -223,15 +223,61 @@ def _finished(state: State, message: Finished) -> str | None:
         del state.running[header.id]
     if message.outcome == "cancelled":
         state.cancelled.discard(header.id)
-    if held.stale or not _ack(source, held.delivery):
-        state.remember_settled(header)
-    if not held.stale:
-        source.held -= 1
+    _leave_delivery(state, held)
     _measure(source, message)
     if source.queue_type == "" and header.execution_key is not None:
         next_of_key(state, header.execution_key)
         look_at_ends(state)
-    return "open" if source.closing and source.held == 0 else None
+    if source.closing and source.held == 0:
+        return "open"
+    return ALIGN if held.record else None
+
+
+def _leave_delivery(state: State, held: Held) -> None:
+    """Ack what has ended, or delete what is written down of it."""
+    if held.record:
+        tell(LONG_JOBS, Drop(held.record))
+        _no_longer_long(held.source)
+        return
+    if held.stale or not _ack(held.source, held.delivery):
+        state.remember_settled(held.header)
+    if not held.stale:
+        held.source.held -= 1
+
+
+def _no_longer_long(source: Source) -> None:
+    source.long -= 1
+    _fit(source)
+
+
+def _fit(source: Source) -> None:
+    """Bring the prefetch in line with the workers that are left."""
+    if not source.is_serial and source.subscription is not None and not source.closing:
+        source.subscription.set_prefetch(source.prefetch)
+
+
+def _keep_long(state: State, message: LongRunning) -> None:
+    """Have the jobs that run for long written down."""
+    for number, held in state.held.items():
+        worker = str(held.worker)
+        if worker in message.workers and not held.stale and not held.record:
+            record = record_of(state.kernel, state.partition, held.delivery, held.header)
+            tell(LONG_JOBS, Keep(process.self(), number, worker, record))
+
+
+def _kept(state: State, message: Kept) -> str | None:
+    """Ack a job that is written down; if it has ended, or will be delivered again, the record goes."""
+    held = state.held.get(message.number)
+    if held is not None and held.record:
+        return None
+    if held is None or held.stale or not _ack(held.source, held.delivery):
+        tell(LONG_JOBS, Drop(message.key))
+        return None
+    held.record = message.key
+    held.source.held -= 1
+    held.source.long += 1
+    _fit(held.source)
+    return ALIGN
 
 
 def _unfence(state: State, held: Held) -> None:
@@ -246,8 +292,8 @@ def _measure(source: Source, message: Finished) -> None:
     previous = source.mean
     source.mean = message.seconds if previous is None else previous + (message.seconds - previous) * 0.1
     source.measured += 1
-    if source.measured % MEASURED_EVERY == 5 and source.subscription is not None and not source.closing:
-        source.subscription.set_prefetch(subscriptions.prefetch(source.max_workers, source.mean))
+    if source.measured % MEASURED_EVERY == 5:
+        _fit(source)
 
 
 def _down(state: State, down: Down) -> None:
@@ -270,7 +316,11 @@ def _let_go(state: State, held: Held) -> None:
     _unfence(state, held)
     if state.running.get(header.id) not in state.held:
         state.running.pop(header.id, None)
-    if not held.stale:
+    if held.record:
+        tell(LONG_JOBS, PutBack(held.record))
+        _no_longer_long(source)
+        process.send(process.self(), ALIGN)
+    elif not held.stale:
         source.held -= 1
         if source.subscription is not None:
             source.subscription.nack(held.delivery)
@@ -285,7 +335,7 @@ def _reset(state: State, reset: Reset) -> str | None:
     state.kernel.log.warning("partition %s: queue %s was reset: %s", state.partition, source.name, reason)
     lost = [source, *state.sides.values()] if source is state.lane else [source]
     for held in state.held.values():
-        if held.source in lost and not held.stale:
+        if held.source in lost and not held.stale and not held.record:
             held.stale = True
             held.source.held -= 1
     if source is state.lane:
@@ -360,6 +410,8 @@ _NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
     LaneTaken: lane_taken,
     Proven: start_held_back,
     Loaded: loaded,
+    LongRunning: _keep_long,
+    Kept: _kept,
     MoveAgain: move_again,
     Moved: moved,
     Wake: wake,

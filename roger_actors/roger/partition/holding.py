@@ -18,6 +18,7 @@ from roger_actors.otp import Pid
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.side_lanes import Aside
 from roger_actors.roger.worker_host.fence import Hold, Proof
 
@@ -31,6 +32,7 @@ class Source:
     __slots__ = (
         "closing",
         "held",
+        "long",
         "max_workers",
         "mean",
         "measured",
@@ -48,6 +50,7 @@ class Source:
         self.paused = False
         self.closing = False
         self.held = 0
+        self.long = 0
         self.mean: float | None = None
         self.measured = 0
 
@@ -55,6 +58,16 @@ class Source:
     def is_serial(self) -> bool:
         """Whether it is the lane's, or a side lane's."""
         return self.queue_type == ""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether jobs that are written down have all its workers: then nothing is taken."""
+        return not self.is_serial and self.long >= self.max_workers
+
+    @property
+    def prefetch(self) -> int:
+        """How many deliveries to hold beside the jobs that are written down."""
+        return subscriptions.prefetch(max(1, self.max_workers - self.long), self.mean)
 
     @property
     def is_consumed(self) -> bool:
@@ -65,7 +78,7 @@ class Source:
 class Held:
     """A delivery that a Worker has in hand; with what says that it may, if the lane delivered it."""
 
-    __slots__ = ("delivery", "header", "hold", "since", "source", "stale", "worker")
+    __slots__ = ("delivery", "header", "hold", "record", "since", "source", "stale", "worker")
 
     worker: Pid
 
@@ -76,6 +89,7 @@ class Held:
         self.since = since
         self.stale = False
         self.hold: Hold | None = None
+        self.record = ""
 
     def shown(self, now: float) -> dict[str, Any]:
         """Return what is told of a running job."""
@@ -138,10 +152,14 @@ class State:
         if self.quiet:
             return []
         wanted = [name for name, workers in self.wanted.items() if workers > 0 and name not in self.paused]
-        idle = [name for name in wanted if name not in self.sources or not self.sources[name].is_consumed]
+        idle = [name for name in wanted if not self._is_served(name)]
         names = [queue.make_name(self.partition, name) for name in idle]
         lanes = self.all_sources()[len(self.sources) :]
         return names + [lane.name for lane in lanes if not lane.is_consumed]
+
+    def _is_served(self, name: str) -> bool:
+        source = self.sources.get(name)
+        return source is not None and (source.is_consumed or source.is_full)
 
     @property
     def may_serve_lane(self) -> bool:

@@ -148,7 +148,7 @@ async def _follow(state: State) -> None:
         source = state.sources[name]
         source.max_workers = workers
         if source.subscription is not None:
-            source.subscription.set_prefetch(subscriptions.prefetch(workers, source.mean))
+            source.subscription.set_prefetch(source.prefetch)
     for source in [source for source in state.sources.values() if source.closing]:
         await _close(state, source)
     for name, workers in plan.open.items():
@@ -188,7 +188,7 @@ async def _subscribe(state: State, source: Source) -> None:
 def _window(state: State, source: Source) -> int:
     if source is state.lane:
         return LANE_WINDOW
-    return side_lanes.WINDOW if source.is_serial else subscriptions.prefetch(source.max_workers, source.mean)
+    return side_lanes.WINDOW if source.is_serial else source.prefetch
 
 
 async def read_flags(state: State) -> None:
@@ -229,7 +229,7 @@ async def try_to_align(state: State) -> bool:
 async def _align_source(state: State, source: Source) -> None:
     if source.is_serial and state.quiet:
         return  # lane and side lanes have their own way of leaving
-    paused = source.queue_type in state.paused or state.quiet
+    paused = source.queue_type in state.paused or state.quiet or source.is_full
     if source.closing:
         return
     if source.subscription is None:
