@@ -38,13 +38,13 @@ from roger_actors.roger import kernel as names
 from roger_actors.roger.config import Config
 from roger_actors.roger.connection import Connection
 from roger_actors.roger.kernel import Kernel
-from roger_actors.roger.partition.long_jobs import LongJobs
 from roger_actors.roger.partition.manager import Manager
 from roger_actors.roger.shelf.parking import Parking
 from roger_actors.roger.shutdown import ShutdownHandler
 from roger_actors.roger.system.server import System
 from roger_actors.roger.worker_pool.fencing import Fencing
 from roger_actors.roger.worker_pool.hosts import STARTER, SUPERVISOR, WorkerHosts
+from roger_actors.roger.worker_pool.long_jobs import LongJobs
 from roger_actors.roger.worker_pool.pool import WorkerPool
 
 HOST_STOPS_IN = 10.0

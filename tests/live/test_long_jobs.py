@@ -16,7 +16,7 @@ import roger_test_jobs as jobs
 
 from roger_actors import JobRecord, Node
 from roger_actors.broker import open_broker
-from roger_actors.roger.partition.long_jobs import RECORDS
+from roger_actors.roger.worker_pool.long_jobs import RECORDS
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 

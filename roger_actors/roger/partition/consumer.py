@@ -34,9 +34,8 @@ from roger_actors.otp import (
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader, decode_header
 from roger_actors.roger.kernel import LONG_JOBS, POOL, Kernel, tell
-from roger_actors.roger.partition.holding import Held, Source, State
+from roger_actors.roger.partition.holding import Held, Source, State, shown
 from roger_actors.roger.partition.lane import LaneTaken
-from roger_actors.roger.partition.long_jobs import Drop, Keep, Kept, LongRunning, PutBack, record_of
 from roger_actors.roger.partition.moving import (
     ALIGN,
     loaded,
@@ -63,16 +62,17 @@ from roger_actors.roger.partition.opening import (
 from roger_actors.roger.partition.run import Overflowed
 from roger_actors.roger.partition.side_lanes import MARKER, Loaded, MoveAgain, Moved, Wake
 from roger_actors.roger.partition.starting import (
+    cancel,
     lane_taken,
     next_of_key,
     start,
-    start_cancelled,
     start_held_back,
     take_lane,
 )
-from roger_actors.roger.partition.worker import CancelRun, Finished
+from roger_actors.roger.partition.worker import Finished
 from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.worker_pool.fencing import Proven
+from roger_actors.roger.worker_pool.long_jobs import Drop, Keep, Kept, LongRunning, PutBack, record_of
 from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
 
 MEASURED_EVERY = 50
@@ -135,14 +135,14 @@ class Consumer(GenServer[State]):
         """Answer the manager and the system bus."""
         match request:
             case Cancel():
-                return Reply(_cancel(state, request.job_id), state)
+                return Reply(cancel(state, request.job_id), state)
             case Quiesce():
                 await quiesce(state)
                 return Reply(len(state.held), state)
             case Unconsumed():
                 return Reply(state.unconsumed(), state)
             case Snapshot():
-                return Reply(await _snapshot(state), state)
+                return Reply(await shown(state), state)
             case Reconfigure():
                 state.wanted = dict(request.queues)
                 await open_queues(state)
@@ -237,23 +237,12 @@ def _leave_delivery(state: State, held: Held) -> None:
     """Ack what has ended, or delete what is written down of it."""
     if held.record:
         tell(LONG_JOBS, Drop(held.record))
-        _no_longer_long(held.source)
+        held.source.take_long(-1)
         return
     if held.stale or not _ack(held.source, held.delivery):
         state.remember_settled(held.header)
     if not held.stale:
         held.source.held -= 1
-
-
-def _no_longer_long(source: Source) -> None:
-    source.long -= 1
-    _fit(source)
-
-
-def _fit(source: Source) -> None:
-    """Bring the prefetch in line with the workers that are left."""
-    if not source.is_serial and source.subscription is not None and not source.closing:
-        source.subscription.set_prefetch(source.prefetch)
 
 
 def _keep_long(state: State, message: LongRunning) -> None:
@@ -275,8 +264,7 @@ def _kept(state: State, message: Kept) -> str | None:
         return None
     held.record = message.key
     held.source.held -= 1
-    held.source.long += 1
-    _fit(held.source)
+    held.source.take_long(1)
     return ALIGN
 
 
@@ -293,7 +281,7 @@ def _measure(source: Source, message: Finished) -> None:
     source.mean = message.seconds if previous is None else previous + (message.seconds - previous) * 0.1
     source.measured += 1
     if source.measured % MEASURED_EVERY == 5:
-        _fit(source)
+        source.fit()
 
 
 def _down(state: State, down: Down) -> None:
@@ -318,7 +306,7 @@ def _let_go(state: State, held: Held) -> None:
         state.running.pop(header.id, None)
     if held.record:
         tell(LONG_JOBS, PutBack(held.record))
-        _no_longer_long(source)
+        source.take_long(-1)
         process.send(process.self(), ALIGN)
     elif not held.stale:
         source.held -= 1
@@ -418,43 +406,3 @@ _NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
     str: _next_step,
 }
 """What the consumer does with each message; what it returns is the step to take after it."""
-
-# -- cancel and look -------------------------------------------------------------------------------
-
-
-def _cancel(state: State, job_id: str) -> str:
-    """Make sure that a job does not start any more, and ends if it runs."""
-    state.cancelled.add(job_id)
-    held = state.held.get(state.running.get(job_id, 0))
-    if held is not None:
-        process.send(held.worker, CancelRun())
-        return "running"
-    for waiting in state.keys.values():
-        for delivery, header in waiting:
-            if header.id == job_id:
-                waiting.remove((delivery, header))
-                start_cancelled(state, delivery, header)
-                return "waiting"
-    return "noted"
-
-
-async def _snapshot(state: State) -> dict[str, Any]:
-    broker = state.kernel.broker
-    queues = {}
-    for name, workers in state.wanted.items():
-        counts = await broker.counts(queue.make_name(state.partition, name)) if broker.is_connected else None
-        queues[name] = {
-            "max_workers": workers,
-            "paused": name in state.paused,
-            "message_count": counts.messages if counts else None,
-            "consumer_count": counts.consumers if counts else None,
-        }
-    return {
-        "partition": state.partition,
-        "queues": queues,
-        "open": state.open,
-        "running": [held.shown(state.kernel.clock.monotonic()) for held in state.held.values()],
-        "waiting_on_keys": sum(len(waiting) for waiting in state.keys.values()),
-        "keys_aside": len(state.aside.keys),
-        "counts": dict(state.counts),
-    }

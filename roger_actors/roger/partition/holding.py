@@ -69,6 +69,16 @@ class Source:
         """How many deliveries to hold beside the jobs that are written down."""
         return subscriptions.prefetch(max(1, self.max_workers - self.long), self.mean)
 
+    def take_long(self, number: int) -> None:
+        """Count jobs that are written down, or no more, and let the prefetch follow."""
+        self.long += number
+        self.fit()
+
+    def fit(self) -> None:
+        """Bring the prefetch in line with the workers that are left and the jobs' length."""
+        if not self.is_serial and self.subscription is not None and not self.closing:
+            self.subscription.set_prefetch(self.prefetch)
+
     @property
     def is_consumed(self) -> bool:
         """Whether the broker has confirmed the subscription and has not ended it since."""
@@ -195,3 +205,26 @@ class State:
             forgotten.extend(delivery for delivery, _ in waiting)
             waiting.clear()
         return forgotten
+
+
+async def shown(state: State) -> dict[str, Any]:
+    """Return what is told of a partition."""
+    broker = state.kernel.broker
+    queues = {}
+    for name, workers in state.wanted.items():
+        counts = await broker.counts(queue.make_name(state.partition, name)) if broker.is_connected else None
+        queues[name] = {
+            "max_workers": workers,
+            "paused": name in state.paused,
+            "message_count": counts.messages if counts else None,
+            "consumer_count": counts.consumers if counts else None,
+        }
+    return {
+        "partition": state.partition,
+        "queues": queues,
+        "open": state.open,
+        "running": [held.shown(state.kernel.clock.monotonic()) for held in state.held.values()],
+        "waiting_on_keys": sum(len(waiting) for waiting in state.keys.values()),
+        "keys_aside": len(state.aside.keys),
+        "counts": dict(state.counts),
+    }

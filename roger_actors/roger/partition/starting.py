@@ -22,7 +22,7 @@ from roger_actors.roger.kernel import workers_name
 from roger_actors.roger.partition.holding import Held, Source, State
 from roger_actors.roger.partition.lane import LaneTaken, take_over
 from roger_actors.roger.partition.run import Assignment
-from roger_actors.roger.partition.worker import Worker
+from roger_actors.roger.partition.worker import CancelRun, Worker
 from roger_actors.roger.worker_host.fence import Hold, Proof
 from roger_actors.roger.worker_pool.fencing import Proven
 
@@ -113,3 +113,19 @@ def next_of_key(state: State, key: str) -> None:
 def start_cancelled(state: State, delivery: Delivery, header: JobHeader) -> None:
     """Tell off a job that waits for its execution key, without touching the key."""
     start(state, state.source_of(delivery), delivery, msgspec.structs.replace(header, execution_key=None))
+
+
+def cancel(state: State, job_id: str) -> str:
+    """Make sure that a job does not start any more, and ends if it runs."""
+    state.cancelled.add(job_id)
+    held = state.held.get(state.running.get(job_id, 0))
+    if held is not None:
+        process.send(held.worker, CancelRun())
+        return "running"
+    for waiting in state.keys.values():
+        for delivery, header in waiting:
+            if header.id == job_id:
+                waiting.remove((delivery, header))
+                start_cancelled(state, delivery, header)
+                return "waiting"
+    return "noted"

@@ -7,7 +7,7 @@ from typing import Any, cast
 import attrs
 
 from roger_actors.roger.kernel import Kernel
-from roger_actors.roger.partition.long_jobs import Record, orphans
+from roger_actors.roger.worker_pool.long_jobs import Record, orphans
 
 
 @attrs.frozen

@@ -26,7 +26,6 @@ from roger_actors.otp import Down, GenServer, NoReply, Ok, Pid, process
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader
 from roger_actors.roger.kernel import POOL, Kernel, consumer_name, tell
-from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.worker_pool.message import Snapshot
 
 RECORDS = "long_jobs"
@@ -340,19 +339,6 @@ async def _bring_back(state: State) -> None:
             await broker.publish(record.to_message(), state.limit)
         except Unroutable as error:
             state.kernel.log.warning("job %s: %s; it goes to quarantine", record.job_id, error)
-            await broker.publish(_stray(state.kernel, record, str(error)), state.limit)
+            await broker.publish(record.to_message()._replace(queue=queue.QUARANTINE), state.limit)
         state.back.remove(record)
         state.drop.append(record)
-
-
-def _stray(kernel: Kernel, record: Record, cause: str) -> Message:
-    return Shelved(
-        message_id=record.job_id,
-        queue=record.queue,
-        partition=record.partition,
-        cause=cause,
-        kind="payload",
-        node=kernel.node,
-        at=kernel.clock.wall(),
-        body=record.body,
-    ).to_message(queue.QUARANTINE)
