@@ -40,6 +40,7 @@ RogerActorsError
 │   ├── ChannelClosed                      carries AMQP code and text
 │   ├── ChannelLimit                       the broker allows too few per connection
 │   ├── TopologyMismatch                   declared before with other settings
+│   ├── QueueInUse                         not mended while it is used
 │   ├── Unroutable                         no queue took the message
 │   ├── PublishUnconfirmed                 the deadline passed without a confirm
 │   ├── StorageFailed                      the embedded broker's file cannot be written
@@ -333,9 +334,18 @@ class ChannelLimit(BrokerError):
 
 
 class TopologyMismatch(BrokerError):
-    """A queue or exchange exists with other settings. Data: `name`, `detail`."""
+    """A queue exists with other settings. Data: `name`, `setting` (one of them), `wanted`, `found`."""
 
-    template = "queue {name!r} exists with other settings: {detail}; delete it or change the configuration"
+    template = (
+        "queue {name!r} exists with other settings: {setting} is {found}, wanted {wanted};"
+        " change the configuration, or mend it with `roger-actors queues mend`"
+    )
+
+
+class QueueInUse(BrokerError):
+    """A queue cannot be mended while it is used. Data: `queue`, `detail`."""
+
+    template = "queue {queue!r} cannot be mended: {detail}"
 
 
 class Unroutable(BrokerError):

@@ -170,6 +170,23 @@ class QueueCounts:
     consumers: int
 
 
+@attrs.frozen
+class Difference:
+    """How a queue is declared otherwise than wanted.
+
+    Attributes:
+        queue: Its name.
+        setting: What differs, in the broker's words; there may be more.
+        wanted: What it should be.
+        found: What it is.
+    """
+
+    queue: str
+    setting: str
+    wanted: str
+    found: str
+
+
 class Change(NamedTuple):
     """One compare-and-set on a durable table.
 
@@ -315,6 +332,30 @@ class Broker(Protocol):
 
     async def counts(self, queue: str) -> QueueCounts | None:
         """Return how full a queue is, None if it does not exist."""
+        ...
+
+    async def compare(self, queue: QueueSpec) -> Difference | None:
+        """Return what of a queue is not as wanted; None also where there is no such queue."""
+        ...
+
+    async def mend(self, queue: QueueSpec, timeout: float, *, is_quiet: bool) -> int:
+        """Declare a queue as wanted and keep its messages, in their order.
+
+        At least once: after a kill, asking again goes on where it was, and up to a hundred messages may
+        come twice.
+
+        Args:
+            queue: As it should be.
+            timeout: Seconds for the broker to confirm a batch.
+            is_quiet: Whether the caller knows that nobody publishes to it meanwhile.
+
+        Returns:
+            How many messages it then got back; 0 also where nothing was to be done.
+
+        Raises:
+            QueueInUse: It is consumed, or it may be published to and cannot be guarded against that.
+            PublishUnconfirmed: A batch was not confirmed; nothing is lost, asking again goes on.
+        """
         ...
 
     def publish(self, message: Message, timeout: float) -> asyncio.Future[None]:

@@ -126,9 +126,12 @@ def levels_for(delay: float) -> tuple[Level, ...]:
 def queue_arguments(spec: QueueSpec) -> dict[str, Argument]:
     """Return what a queue is declared with, besides durable and exclusive."""
     arguments: dict[str, Argument] = {}
+    if not spec.exclusive:
+        # Said for a classic queue, too: a vhost may have another default, and that would have a limit.
+        arguments["x-queue-type"] = spec.kind
     if spec.kind == "quorum" and not spec.exclusive:
         # From RabbitMQ 4.0 on the limit would be 20, and a look into the queue counts as a delivery.
-        arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
+        arguments["x-delivery-limit"] = DELIVERY_LIMIT
     if spec.single_active:
         arguments["x-single-active-consumer"] = True
     return arguments

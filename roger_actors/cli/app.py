@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "pause": "Stop starting the jobs of a queue.",
     "resume": "Start the jobs of a paused queue again.",
     "buried": "Look at jobs that failed for good; requeue, edit or delete them.",
+    "queues": "Find queues that are declared otherwise than wanted, and mend them.",
     "quarantine": "Look at payloads nobody could take; requeue or delete them.",
     "parked": "Look at jobs of classes or versions that no running node knows.",
     "demo": "Run two tenants through crashes and count what was lost.",

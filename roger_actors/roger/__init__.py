@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roger_actors.roger.client.async_client import AsyncClient
     from roger_actors.roger.client.client import Client
+    from roger_actors.roger.client.queues import QueueCheck, check_queues, mend_queues
     from roger_actors.roger.config import (
         SCHEMA_FILE,
         Branch,
@@ -47,17 +48,21 @@ __all__ = [
     "JobRecord",
     "KeySet",
     "Problem",
+    "QueueCheck",
     "Registry",
     "Shelved",
     "check",
     "check_imports",
+    "check_queues",
     "load",
+    "mend_queues",
     "planned",
 ]
 
 _HOMES = {
     "client.async_client": ("AsyncClient",),
     "client.client": ("Client",),
+    "client.queues": ("QueueCheck", "check_queues", "mend_queues"),
     "config": (
         *("SCHEMA_FILE", "Branch", "Checked", "Config", "Problem"),
         *("check", "check_imports", "load", "planned"),

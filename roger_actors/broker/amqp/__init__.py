@@ -11,6 +11,7 @@ Reading order:
 - `connecting`: connections that are kept open, to any of several servers.
 - `control`: one question at a time, on channels of their own.
 - `declarer`: queues and levels: declare, delete, count, look into.
+- `mending`: queues declared otherwise than wanted, and declaring them anew.
 - `outgoing`: a message on its way.
 - `publisher`: confirmed publishing with deadlines.
 - `consumer`: one subscription, on a channel of its own, over reconnects.

@@ -19,9 +19,10 @@ from roger_actors.broker.amqp.connecting.servers import Servers
 from roger_actors.broker.amqp.consumer import AmqpConsumer
 from roger_actors.broker.amqp.control import Control
 from roger_actors.broker.amqp.declarer import Declarer
+from roger_actors.broker.amqp.mending import Mender
 from roger_actors.broker.amqp.publisher import Publisher
 from roger_actors.broker.amqp.tables import AmqpTables
-from roger_actors.broker.base import Consumer, Delivery, Message, QueueCounts, QueueSpec
+from roger_actors.broker.base import Consumer, Delivery, Difference, Message, QueueCounts, QueueSpec
 from roger_actors.broker.topology import BUS
 from roger_actors.errors import BrokerError, ChannelLimit, ConnectionFailed, ConnectionLost
 
@@ -217,6 +218,17 @@ class AmqpBroker:
     async def take(self, queue: str, message_id: str) -> Delivery | None:
         """Remove one ready message by its id and return it; looks through the queue."""
         return await self._declarer.take(queue, message_id)
+
+    async def compare(self, queue: QueueSpec) -> Difference | None:
+        """Return what of a queue is not as wanted; None also where there is no such queue."""
+        return await self._mender().compare(queue)
+
+    async def mend(self, queue: QueueSpec, timeout: float, *, is_quiet: bool) -> int:
+        """Declare a queue as wanted and keep its messages; see `mending`."""
+        return await self._mender().mend(queue, timeout, is_quiet=is_quiet)
+
+    def _mender(self) -> Mender:
+        return Mender(self._control, self._declarer, self._publisher, self._prefix, self.consume)
 
     # -- publishing
 

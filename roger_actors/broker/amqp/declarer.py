@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -70,7 +71,7 @@ class Declarer:
             )
         except ChannelClosed as error:
             if error.data["code"] == PRECONDITION_FAILED:
-                raise TopologyMismatch(name=spec.name, detail=_shorten(error.data["text"])) from error
+                raise mismatch(spec.name, error.data["text"]) from error
             raise
         if not spec.exclusive:
             await channel.ask("queue_bind", queue=name, exchange=self._prefix + DELIVER, routing_key=name)
@@ -201,5 +202,21 @@ def _if_missing(error: ChannelClosed, value: T) -> T:
     return value
 
 
-def _shorten(text: str) -> str:
-    return text.removeprefix("PRECONDITION_FAILED - ").partition(" for queue ")[0]
+_INEQUIVALENT = re.compile(
+    r"inequivalent arg '([^']+)' for queue .*: received (.*) but current is (.*)", re.DOTALL
+)
+_VALUE = re.compile(r"(?:the value )?'(.*?)'(?: of type '.*')?", re.DOTALL)
+
+
+def mismatch(name: str, text: str) -> TopologyMismatch:
+    """Return the error for a queue that exists with other settings, from what RabbitMQ said of it."""
+    said = _INEQUIVALENT.search(text)
+    if said is None:
+        return TopologyMismatch(name=name, setting="something", wanted="otherwise", found=text)
+    setting, wanted, found = said.groups()
+    return TopologyMismatch(name=name, setting=setting, wanted=_value(wanted), found=_value(found))
+
+
+def _value(said: str) -> str:
+    value = _VALUE.fullmatch(said.strip())
+    return value[1] if value else said.strip()

@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
+
 from roger_actors.broker.base import (
     Change,
     Changed,
     Consumer,
     Delivery,
+    Difference,
     Message,
     QueueCounts,
     QueueSpec,
@@ -290,6 +293,18 @@ class EmbeddedBroker:
         """Return how full a queue is, None if it does not exist."""
         counts: QueueCounts | None = await self.run(lambda store: store.counts(self._prefix + queue))
         return counts
+
+    async def compare(self, queue: QueueSpec) -> Difference | None:
+        """Return what of a queue is not as wanted; None also where there is no such queue."""
+        spec = attrs.evolve(queue, name=self._prefix + queue.name)
+        difference: Difference | None = await self.run(lambda store: store.compare(spec))
+        return difference
+
+    async def mend(self, queue: QueueSpec, timeout: float, *, is_quiet: bool) -> int:
+        """Change a queue into what is wanted, in one transaction; its messages stay where they are."""
+        del timeout, is_quiet  # nothing is moved
+        spec = attrs.evolve(queue, name=self._prefix + queue.name)
+        return int(await self.run(lambda store: store.mend(spec)))
 
     async def prove(self, consumers: Sequence[Consumer], timeout: float) -> list[bool]:
         """Say yes: deliveries are this process's as long as it lives."""

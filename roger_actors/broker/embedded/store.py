@@ -13,13 +13,14 @@ import msgspec
 
 from roger_actors.broker.base import (
     QUARANTINE,
+    Difference,
     Message,
     QueueCounts,
     QueueSpec,
     check_delay,
 )
 from roger_actors.broker.embedded.entries import Entries
-from roger_actors.errors import BrokerError, TopologyMismatch, Unroutable
+from roger_actors.errors import BrokerError, QueueInUse, TopologyMismatch, Unroutable
 
 BROADCASTS_KEPT = 30.0
 CLOCK_STEP = 1.0
@@ -103,11 +104,52 @@ class Store:
                 (spec.name, kind, int(spec.single_active), owner),
             )
         elif row != (kind, int(spec.single_active), owner):
-            found = f"kind={row[0]}, single_active={bool(row[1])}, exclusive={row[2] is not None}"
-            wanted = f"kind={kind}, single_active={spec.single_active}, exclusive={spec.exclusive}"
+            difference = self.compare(spec)
+            assert difference is not None
             raise TopologyMismatch(
-                name=spec.name.removeprefix(self.prefix), detail=f"{found}, wanted {wanted}"
+                name=difference.queue,
+                setting=difference.setting,
+                wanted=difference.wanted,
+                found=difference.found,
             )
+
+    def compare(self, spec: QueueSpec) -> Difference | None:
+        """Return what of a queue is not as wanted; None also where there is no such queue."""
+        row = self.sql.execute(
+            "SELECT kind, single_active, owner FROM queues WHERE name = ?", (spec.name,)
+        ).fetchone()
+        if row is None:
+            return None
+        kind, owner = ("classic", self.incarnation) if spec.exclusive else (spec.kind, None)
+        settings = (
+            ("kind", kind, row[0]),
+            ("single_active", spec.single_active, bool(row[1])),
+            ("owner", owner, row[2]),
+        )
+        for setting, wanted, found in settings:
+            if wanted != found:
+                name = spec.name.removeprefix(self.prefix)
+                return Difference(name, setting, str(wanted), str(found))
+        return None
+
+    def mend(self, spec: QueueSpec) -> int:
+        """Change a queue into what is wanted, and answer how many messages wait in it.
+
+        Raises:
+            QueueInUse: It is consumed.
+        """
+        difference, counts = self.compare(spec), self.counts(spec.name)
+        if difference is None or counts is None:
+            return 0
+        if counts.consumers:
+            raise QueueInUse(
+                queue=difference.queue, detail=f"{counts.consumers} consumers are on it; stop its partition"
+            )
+        self.sql.execute(
+            "UPDATE queues SET kind = ?, single_active = ? WHERE name = ?",
+            (spec.kind, int(spec.single_active), spec.name),
+        )
+        return counts.messages
 
     def delete(self, name: str) -> None:
         """Delete a queue with all that is in it, and its consumers."""

@@ -64,7 +64,7 @@ def test_a_quorum_queue_is_not_left_to_the_brokers_delivery_limit():
 
 
 def test_classic_and_exclusive_queues_have_no_quorum_arguments():
-    assert queue_arguments(QueueSpec("jobs", kind="classic")) == {}
+    assert queue_arguments(QueueSpec("jobs", kind="classic")) == {"x-queue-type": "classic"}
     assert queue_arguments(QueueSpec("jobs", exclusive=True)) == {}
 
 
