@@ -62,8 +62,7 @@ RogerActorsError
 ```
 
 An exception is for a caller; what links, monitors and supervisors see is an exit reason
-(`roger_actors.otp.reason`). Each error takes named data, builds its own one-line message, and
-survives pickling.
+(`roger_actors.otp.reason`). Each error takes named data, builds its own line, and survives pickling.
 """
 
 from __future__ import annotations
@@ -74,8 +73,7 @@ from typing import Any
 class RogerActorsError(Exception):
     """Base of everything this project raises.
 
-    Subclasses declare their data as keyword arguments and a `template`; the message is built from
-    both, so that no caller formats one.
+    Subclasses declare their data as keyword arguments and a `template`, of which the message is built.
     """
 
     template = "{detail}"
@@ -336,10 +334,7 @@ class ChannelLimit(BrokerError):
 class TopologyMismatch(BrokerError):
     """A queue exists with other settings. Data: `name`, `setting` (one of them), `wanted`, `found`."""
 
-    template = (
-        "queue {name!r} exists with other settings: {setting} is {found}, wanted {wanted};"
-        " change the configuration, or mend it with `roger-actors queues mend`"
-    )
+    template = "queue {name!r} exists with other settings: {setting} is {found}, wanted {wanted}; mend it"
 
 
 class QueueInUse(BrokerError):

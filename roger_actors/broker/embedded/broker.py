@@ -276,7 +276,7 @@ class EmbeddedBroker:
 
     async def declare(self, queues: Sequence[QueueSpec]) -> None:
         """Make sure that queues exist."""
-        specs = [QueueSpec(self._prefix + q.name, q.kind, q.single_active, q.exclusive) for q in queues]
+        specs = list(map(self._named, queues))
         self._specs.update({spec.name: spec for spec in specs})
         await self.run(lambda store: store.declare(specs), tells=True)
 
@@ -296,15 +296,15 @@ class EmbeddedBroker:
 
     async def compare(self, queue: QueueSpec) -> Difference | None:
         """Return what of a queue is not as wanted; None also where there is no such queue."""
-        spec = attrs.evolve(queue, name=self._prefix + queue.name)
-        difference: Difference | None = await self.run(lambda store: store.compare(spec))
-        return difference
+        found: Difference | None = await self.run(lambda store: store.compare(self._named(queue)))
+        return found
 
     async def mend(self, queue: QueueSpec, timeout: float, *, is_quiet: bool) -> int:
         """Change a queue into what is wanted, in one transaction; its messages stay where they are."""
-        del timeout, is_quiet  # nothing is moved
-        spec = attrs.evolve(queue, name=self._prefix + queue.name)
-        return int(await self.run(lambda store: store.mend(spec)))
+        return int(await self.run(lambda store: store.mend(self._named(queue))))
+
+    def _named(self, queue: QueueSpec) -> QueueSpec:
+        return attrs.evolve(queue, name=self._prefix + queue.name)
 
     async def prove(self, consumers: Sequence[Consumer], timeout: float) -> list[bool]:
         """Say yes: deliveries are this process's as long as it lives."""
