@@ -40,6 +40,7 @@ from roger_actors.roger.partition.moving import (
     ALIGN,
     loaded,
     look_at_ends,
+    look_at_waiting,
     lose_side_lane,
     move_again,
     moved,
@@ -60,7 +61,7 @@ from roger_actors.roger.partition.opening import (
     try_to_align,
 )
 from roger_actors.roger.partition.run import Overflowed
-from roger_actors.roger.partition.side_lanes import MARKER, Loaded, MoveAgain, Moved, Wake
+from roger_actors.roger.partition.side_lanes import MARKER, Loaded, LookAtWaiting, MoveAgain, Moved, Wake
 from roger_actors.roger.partition.starting import (
     cancel,
     lane_taken,
@@ -400,6 +401,7 @@ _NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
     Loaded: loaded,
     LongRunning: _keep_long,
     Kept: _kept,
+    LookAtWaiting: look_at_waiting,
     MoveAgain: move_again,
     Moved: moved,
     Wake: wake,

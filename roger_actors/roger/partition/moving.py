@@ -25,13 +25,16 @@ from roger_actors.roger.partition.side_lanes import (
     MARKER,
     TABLE,
     TRY_AGAIN,
+    WAITS_LONG,
     End,
     Loaded,
+    LookAtWaiting,
     Move,
     MoveAgain,
     Moved,
     Wake,
     number_of,
+    still_waiting,
     table_key,
     to_put_aside,
 )
@@ -64,6 +67,7 @@ def take_serial(state: State, source: Source, delivery: Delivery, header: JobHea
             source.subscription.ack(delivery)
         look_at_ends(state)
         return
+    _watch_waiting(state)
     line = state.keys.get(key)
     if line is None:
         state.keys[key] = deque()
@@ -85,6 +89,35 @@ def _put_aside(state: State) -> None:
         aside.keys.add(key)
         aside.moving.extend(state.keys[key])
         state.keys[key].clear()
+    _start_moving(state)
+
+
+def _watch_waiting(state: State) -> None:
+    if not state.aside.is_watched:
+        state.aside.is_watched = True
+        process.send_after(WAITS_LONG, process.self(), LookAtWaiting())
+
+
+def look_at_waiting(state: State, _: LookAtWaiting) -> None:
+    """Put aside the keys whose jobs have kept deliveries of the lane for long: they pin its log."""
+    aside = state.aside
+    aside.is_watched = False
+    first = {key: line[0] for key, line in state.keys.items() if line and key not in aside.keys}
+    paused = {header.execution_key or "": (delivery, header) for delivery, header in state.held_back}
+    if state.may_serve_lane:
+        first |= {key: waiting for key, waiting in paused.items() if key not in aside.keys}
+    for key in still_waiting(aside.first, first):
+        line = state.keys[key]
+        if key in paused:
+            state.held_back.remove(paused[key])
+            del state.keys[key]
+            line.appendleft(paused[key])
+        aside.keys.add(key)
+        aside.moving.extend(line)
+        line.clear()
+    aside.first = {key: waiting for key, waiting in first.items() if key not in aside.keys}
+    if first:
+        _watch_waiting(state)
     _start_moving(state)
 
 

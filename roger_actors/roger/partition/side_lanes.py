@@ -39,6 +39,8 @@ LEFT_WAITING = 100
 """How many of them may stay when there were more."""
 COUNTED_EVERY = 25
 """Deliveries that come to wait between two looks at how many there are."""
+WAITS_LONG = 30.0
+"""Seconds between two looks for jobs that keep a delivery of the lane waiting since the look before."""
 WINDOW = 50
 """Deliveries of a side lane that may be held at once."""
 BATCH = 250
@@ -90,6 +92,10 @@ class Wake(NamedTuple):
     """To the consumer: jobs wait in side lanes, and perhaps nobody serves them."""
 
 
+class LookAtWaiting(NamedTuple):
+    """To the consumer: look which jobs have waited for long."""
+
+
 class MoveAgain(NamedTuple):
     """To the consumer: try again to move what could not be moved."""
 
@@ -123,6 +129,11 @@ def to_put_aside(waiting: Mapping[str, int]) -> list[str]:
         chosen.append(key)
         total -= count
     return chosen
+
+
+def still_waiting(before: Mapping[str, Waiting], now: Mapping[str, Waiting]) -> list[str]:
+    """Return the execution keys for which the same delivery is the first to wait as before."""
+    return [key for key, (delivery, _) in now.items() if key in before and before[key][0] == delivery]
 
 
 class Copies:
@@ -186,6 +197,8 @@ class Aside:
         ends: The open side lanes.
         moving: Deliveries of the lane that are to be moved, oldest first.
         early: Deliveries of the lane that came before the table was read.
+        first: For each execution key, what was the first to wait at the last look.
+        is_watched: Whether such a look is due.
     """
 
     def __init__(self) -> None:
@@ -201,12 +214,15 @@ class Aside:
         self.ends: dict[int, End] = {}
         self.moving: deque[Waiting] = deque()
         self.early: list[Waiting] = []
+        self.first: dict[str, Waiting] = {}
+        self.is_watched = False
 
     def forget(self) -> list[Delivery]:
         """Know nothing, since the lane may be another's now; returns the deliveries that were in hand."""
         in_hand = [delivery for delivery, _ in (*self.early, *self.moving)]
         for known in (self.keys, self.written, self.gone, self.ends, self.moving, self.early):
             known.clear()
+        self.first.clear()
         self.is_loaded = False
         self.epoch += 1
         return in_hand

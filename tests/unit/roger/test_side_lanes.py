@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from math import inf
+from typing import Any, cast
+
+import attrs
 
 from roger_actors.broker import Delivery
+from roger_actors.clock import Clock, ManualClock
 from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import decode_header, encode
 from roger_actors.roger.jobs.job import JobRecord
+from roger_actors.roger.kernel import Kernel
+from roger_actors.roger.partition.holding import State
+from roger_actors.roger.partition.moving import look_at_waiting
 from roger_actors.roger.partition.side_lanes import (
     COPIED_AGAIN,
     LEFT_WAITING,
@@ -15,9 +23,12 @@ from roger_actors.roger.partition.side_lanes import (
     Aside,
     Copies,
     End,
+    LookAtWaiting,
     number_of,
     to_put_aside,
 )
+from roger_actors.roger.worker_host.fence import Proof
+from roger_actors.testing import LocalNode
 
 
 def copy(job_id: str = "a", *, redelivered: bool = False, **headers: Any) -> Any:
@@ -86,3 +97,70 @@ def test_what_is_in_hand_is_given_back_when_the_lane_may_be_another_s():
     assert not aside.keys
     assert not aside.is_loaded
     assert aside.forget() == []
+
+
+@attrs.frozen
+class KernelOfTest:
+    """What of a kernel counts here."""
+
+    partitions: dict[str, dict[str, int]] = attrs.field(factory=dict)
+    clock: Clock = attrs.field(factory=ManualClock)
+
+
+def holding(**lines: list[Any]) -> State:
+    """Return a consumer's state that serves its lane, with what waits for each key."""
+    state = State(cast(Kernel, KernelOfTest()), "acme")
+    state.keys = {key: deque(line) for key, line in lines.items()}
+    state.lane_is_ours, state.proof = True, Proof("acme", cast(Any, None))
+    state.proof.until = inf
+    return state
+
+
+def test_a_key_whose_first_job_has_waited_for_long_is_put_aside_and_one_that_goes_on_is_not():
+    first, second, third, fourth = (copy(name) for name in "abcd")
+
+    async def scenario() -> None:
+        state = holding(stuck=[first, second], going=[third, fourth])
+        look_at_waiting(state, LookAtWaiting())
+        assert not state.aside.keys
+
+        state.keys["going"].popleft()
+        look_at_waiting(state, LookAtWaiting())
+        assert state.aside.keys == {"stuck"}
+        assert list(state.aside.moving) == [first, second]
+        assert [*state.keys["stuck"], *state.keys["going"]] == [fourth]
+
+    with LocalNode() as node:
+        node.run(scenario)
+
+
+def test_a_job_of_a_paused_queue_is_put_aside_before_those_that_wait_for_its_key_which_is_free_then():
+    head, other = copy("a"), copy("b")
+
+    async def scenario() -> None:
+        state = holding(k=[other])
+        state.held_back.append(head)
+        for _ in range(2):
+            look_at_waiting(state, LookAtWaiting())
+        assert list(state.aside.moving) == [head, other]
+        assert state.held_back == []
+        assert state.keys == {}
+
+    with LocalNode() as node:
+        node.run(scenario)
+
+
+def test_jobs_that_wait_for_the_lane_itself_stay_where_they_are():
+    head = copy("a")
+
+    async def scenario() -> None:
+        state = holding(k=[])
+        state.held_back.append(head)
+        state.lane_is_ours = False
+        for _ in range(2):
+            look_at_waiting(state, LookAtWaiting())
+        assert state.held_back == [head]
+        assert not state.aside.keys
+
+    with LocalNode() as node:
+        node.run(scenario)
