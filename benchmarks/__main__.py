@@ -20,8 +20,8 @@ from benchmarks.plot import draw
 from benchmarks.rabbitmq import broker
 from benchmarks.summary import format_number, format_spread, result_document
 
-NAMES = ("transport", "processes", "restarts", "supervisors", "jobs", "enqueue", "latency")
-ON_RABBITMQ = ("jobs", "enqueue", "latency")
+NAMES = ("transport", "processes", "restarts", "supervisors", "jobs", "enqueue", "latency", "partitions")
+ON_RABBITMQ = ("jobs", "enqueue", "latency", "partitions")
 DEFAULT_OUT = Path("benchmarks/results")
 
 console = Console()

@@ -15,7 +15,7 @@ from benchmarks.harness import settings_line
 from benchmarks.summary import format_number, format_spread
 
 BEGIN, END = "<!-- results: written by python -m benchmarks --page -->", "<!-- end of results -->"
-ORDER = ("jobs", "enqueue", "latency", "transport", "processes", "restarts", "supervisors")
+ORDER = ("jobs", "enqueue", "latency", "partitions", "transport", "processes", "restarts", "supervisors")
 
 
 def write_page(results: Path, pages: Path) -> None:

@@ -7,6 +7,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import roger_test_jobs as jobs
 
 from roger_actors import Node
 from roger_actors.cli.app import main
+from roger_actors.errors import PublishUnconfirmed
 from roger_actors.testing.rabbitmq import BrokerNotInstalled, RabbitNode
 
 pytestmark = [pytest.mark.live, pytest.mark.rabbitmq, pytest.mark.fault, pytest.mark.timeout(120)]
@@ -205,6 +207,43 @@ def test_jobs_beyond_the_consumer_timeout_that_are_written_down_close_no_channel
         gate.touch()
         assert sorted(told["n"] for told in events.take(2, "passed")) == [1, 2]
         assert not events.all("begun")
+
+
+@contextmanager
+def alarm(rabbit: RabbitNode, resource: str) -> Iterator[None]:
+    """Have the broker believe for a while that its memory or its disk is used up."""
+    rabbit.eval(f"rabbit_alarm:set_alarm({{{{resource_limit, {resource}, node()}}, []}})")
+    try:
+        yield
+    finally:
+        rabbit.eval(f"rabbit_alarm:clear_alarm({{resource_limit, {resource}, node()}})")
+
+
+@pytest.mark.parametrize("resource", ["memory", "disk"])
+def test_under_an_alarm_jobs_run_and_are_acked_and_enqueuing_waits_up_to_its_deadline(
+    victim: Victim, events: Any, resource: str
+) -> None:
+    with start(victim) as node, ThreadPoolExecutor(1) as enqueuer:
+        events.take(2, "stop")
+        for _ in range(2):  # both workers are busy, and the others wait behind them
+            node.enqueue(jobs.Slow.create({"seconds": 1.0}), "acme")
+        node.enqueue_many([jobs.Tell.create(number) for number in range(6)], "acme")
+        events.take(2, "begun")
+
+        with alarm(victim.rabbit, resource):
+            # RabbitMQ blocks a connection at the first or second thing that it publishes.
+            late = [enqueuer.submit(node.enqueue, jobs.Tell.create(f"late {n}"), "acme") for n in range(3)]
+            # No more are delivered than there are workers, so the last ones came because of acks.
+            for number in range(6):
+                events.next("ran", args=number)
+            with pytest.raises(PublishUnconfirmed):
+                node.enqueue(jobs.Tell.create("too late"), "acme", timeout=0.5)
+            assert not late[2].done()
+            assert node.health()["ready"]
+
+        for n, waiting in enumerate(late):
+            waiting.result(10.0)
+            assert events.next("ran", args=f"late {n}")
 
 
 def test_a_node_without_its_broker_is_live_and_not_ready(

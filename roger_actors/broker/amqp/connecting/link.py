@@ -19,6 +19,7 @@ import pika
 import pika.exceptions
 
 from roger_actors.broker.amqp.connecting.connection import SwiftConnection
+from roger_actors.broker.amqp.connecting.server import fault, read_server
 from roger_actors.broker.amqp.connecting.servers import Servers, address_of, host_of
 from roger_actors.errors import BrokerError, ConnectionFailed, ConnectionLost
 
@@ -231,9 +232,19 @@ class Link:
             if isinstance(error, TimeoutError):
                 raise _failure(error, parameters) from None
             raise
+        self._check(connection, parameters)
         self.connection, self._lost, self.is_blocked = connection, lost, False
         self.channel_max = int(connection.params.channel_max)
         return connection
+
+    def _check(self, connection: SwiftConnection, parameters: pika.URLParameters) -> None:
+        """Turn away from a server that will not do."""
+        server = read_server(connection.server_properties or {})
+        problem = fault(server)
+        if problem is not None:
+            connection.close()
+            raise ConnectionFailed(broker=address_of(parameters), detail=problem)
+        self._servers.note(server)
 
     async def _welcome(self, connection: SwiftConnection) -> None:
         """Let the owner build what it needs; a connection on which that fails is closed again."""

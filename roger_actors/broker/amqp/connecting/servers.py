@@ -7,13 +7,17 @@ clients spread over the others.
 
 from __future__ import annotations
 
+import logging
 import random
 from urllib.parse import urlsplit
 
 import pika
 
 from roger_actors.broker.address import each_server
+from roger_actors.broker.amqp.connecting.server import Server
 from roger_actors.errors import ConnectionFailed
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT = 8
 """Seconds of silence after which a connection counts as lost, where the URL does not say."""
@@ -41,12 +45,19 @@ class Servers:
     def __init__(self, url: str, name: str) -> None:
         urls = each_server(url)
         self._all = [_read(one, name, max(FEWEST_SECONDS, OPEN_SECONDS / len(urls))) for one in urls]
+        self._told: set[str] = set()
         hosts = ",".join(map(host_of, self._all))
         self.address = address_of(self._all[0]).replace(host_of(self._all[0]), hosts, 1)
 
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._all)
+
+    def note(self, server: Server) -> None:
+        """Say once in the log which version is there that this project is not tested with."""
+        if not server.is_tested and server.version not in self._told:
+            self._told.add(server.version)
+            logger.info("%s is %s %s: not tested with it", self.address, server.product, server.version)
 
     def in_random_order(self) -> list[pika.URLParameters]:
         """Return each once, in the order in which they are to be tried now."""
