@@ -132,7 +132,9 @@ class History:
             return
         hit = [run for run in self.runs if run.ended is None and is_of(run.node, entry.node)]
         for run in hit:
-            self._close(run, max(run.begun, entry.since or entry.at))
+            self._close(
+                run, self._seen_alive(run) if self.is_cut else max(run.begun, entry.since or entry.at)
+            )
         last = self._last
         if hit:
             self.loosen("it ran when the node was killed")
@@ -147,9 +149,13 @@ class History:
         """
         if self.is_cut and self.has_ended:
             for run in [run for run in self.runs if run.ended is None]:
-                self._close(run, max(run.begun, self._alive[run.pid]))
+                self._close(run, self._seen_alive(run))
         if self._untold:
             self.again.append("another job was taken for the one that ended its worker host")
+
+    def _seen_alive(self, run: Run) -> int:
+        """Return when a run last wrote: it may have been ended at any time since, without a word."""
+        return max(run.begun, self._alive[run.pid])
 
     def _begin(self, entry: Entry) -> None:
         if not self._follows_death(entry):

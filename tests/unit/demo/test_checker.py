@@ -413,8 +413,8 @@ def test_a_job_that_ended_before_its_node_was_without_the_broker_may_not_run_aga
     assert story.faults() == ["attempt 0 began after the job had left"]
 
 
-def serial_on_two_nodes(story, *, alive_after):
-    """Run a serial job on a node that is cut off, then on another."""
+def serial_on_two_nodes(story, *, alive_after, killed=False):
+    """Run a serial job on a node that is cut off, then on another; the first may be killed long after."""
     story.enqueue("a", execution_key="k")
     story.tell("a", "begun", pid=10, node="one.1")
     story.tell("a", "working", pid=10, node="one.1")
@@ -423,10 +423,13 @@ def serial_on_two_nodes(story, *, alive_after):
         story.tell("a", "working", pid=10, node="one.1")
     story.tell("a", "done", pid=20, node="two.1")
     story.trouble("cut", 5.0, node="one.1")
+    if killed:
+        story.kill(node="one.1")
 
 
-def test_a_serial_job_ended_without_a_word_on_a_node_that_was_cut_off_overlaps_nothing(story):
-    serial_on_two_nodes(story, alive_after=False)
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_serial_job_ended_without_a_word_on_a_node_that_was_cut_off_overlaps_nothing(story, killed):
+    serial_on_two_nodes(story, alive_after=False, killed=killed)
 
     assert story.check().is_clean
 
