@@ -71,6 +71,8 @@ def hurt(campaign: Campaign, minutes: float) -> None:
     acts = [act for _, act in CHOICES]
     end = time.monotonic() + 60.0 * minutes
     while time.monotonic() < end:
+        for node in campaign.nodes:
+            faults.settle(campaign, node)
         act = campaign.chosen.choices(acts, weights)[0]
         act(campaign)
         print(f"  {time.monotonic() - end + 60 * minutes:6.0f} s {campaign.progress()}", flush=True)

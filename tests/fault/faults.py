@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from roger_actors.demo import jobs
+from roger_actors.demo import jobs, processes
 from roger_actors.demo.log import Entry, now
+from roger_actors.errors import RogerActorsError
 from roger_actors.testing.rabbitmq import RabbitNode
 from roger_actors.testing.rabbitmq_cluster import RabbitCluster
 from tests.fault.brokers import RabbitBroker
@@ -177,15 +178,25 @@ def frozen(campaign: Campaign, role: str, seconds: float = FROZEN) -> None:
         send(signal.SIGCONT, chosen)
     campaign.faults[f"SIGSTOP {role}"] += 1
     campaign.recovered.append((f"SIGSTOP {role}", flows_again(campaign)))
+    campaign.pause(5.0, 5.0)
     settle(campaign, victim)
 
 
 def settle(campaign: Campaign, node: NodeProcess) -> None:
-    """See a node that was frozen alive, or over for good; then start it again."""
-    campaign.pause(5.0, 5.0)
+    """See a node answer, or over for good because a part of it was frozen; then start it again."""
+    wait_for(
+        lambda: _answers(node) or not node.is_running, 60.0, f"node {node.name} alive or over", pause=0.2
+    )
     if node.is_running:
         return
-    left = [pid for pid in below(node.pid) if pid != node.pid]
+    left = processes.wait_until_gone([pid for pid in below(node.pid) if pid != node.pid], 5.0)
     assert not left, f"left of node {node.name}, which has ended: {left}"
     campaign.log(Entry(at=now(), what="killed", pid=node.pid, node=node.mark))
     node.start()
+
+
+def _answers(node: NodeProcess) -> bool:
+    try:
+        return bool(node.running_tree())
+    except RogerActorsError:
+        return False
