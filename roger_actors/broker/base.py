@@ -427,6 +427,14 @@ class Broker(Protocol):
         """Tell every current subscriber of a topic; at most once, nothing is kept for absent ones."""
         ...
 
-    async def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
-        """Be told what is broadcast on a topic, until `close`; renewed after a reconnect."""
+    async def subscribe(
+        self, topic: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None] | None = None
+    ) -> None:
+        """Be told what is broadcast on a topic, until `close`; renewed after a reconnect.
+
+        Args:
+            topic: Which.
+            on_message: Called on the loop for each message.
+            on_gap: Called when messages may be missed from now on, and again when it hears again.
+        """
         ...

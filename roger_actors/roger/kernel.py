@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 import attrs
@@ -74,6 +75,38 @@ async def ask_consumers(partitions: Iterable[str], request: Any, limit: float) -
     return answers
 
 
+DEAF_AFTER = 5.0
+"""Seconds after a node last heard its own sign of life, from which on it may have missed a cancel."""
+
+
+class Hearing:
+    """Whether the node has heard all that was broadcast since it looked up the cancels.
+
+    Attributes:
+        since: From when on it has heard everything, on the monotonic clock; `inf` while it does not.
+        last: When it heard its own sign of life last.
+    """
+
+    def __init__(self) -> None:
+        self.since, self.last = inf, -inf
+
+    def interrupted(self) -> None:
+        """Note that something may have been missed."""
+        self.since = inf
+
+    def heard(self, now: float) -> bool:
+        """Note that this node has heard itself; whether it had been deaf before."""
+        was_deaf = self.since == inf or now - self.last >= DEAF_AFTER
+        if was_deaf:
+            self.since = now
+        self.last = now
+        return was_deaf
+
+    def covers(self, looked_up: float, now: float) -> bool:
+        """Whether nothing has been missed since that time, so that what was looked up then still holds."""
+        return self.since <= looked_up and now - self.last < DEAF_AFTER
+
+
 @attrs.define(kw_only=True, eq=False)
 class Kernel:
     """One node's kernel.
@@ -92,7 +125,8 @@ class Kernel:
         waiting: Partitions that are not open, with the reason; kept by the manager.
         broker_error: Why the broker is not there, empty while it is.
         is_active: Whether this node takes jobs: not any more, once it is being drained.
-        listening: Whether this node hears the cluster's bus.
+        listening: Whether this node has subscribed to the cluster's bus.
+        hearing: Whether it has heard all that was said there.
         is_named: Whether this node's name is its own in the cluster.
         refused: Who has this node's name, if that is another; it ends then.
         subscriptions: Of each partition, those that are open; for who comes after a consumer that was killed.
@@ -114,6 +148,7 @@ class Kernel:
     broker_error: str = ""
     is_active: bool = True
     listening: bool = False
+    hearing: Hearing = attrs.field(factory=Hearing)
     is_named: bool = False
     refused: str = ""
     subscriptions: defaultdict[str, list[Subscription]] = attrs.field(factory=lambda: defaultdict(list))

@@ -35,6 +35,10 @@ BROADCAST_SECONDS = 5.0
 T = TypeVar("T")
 
 
+def _nothing(*_: Any) -> None:
+    """Take the place of a callback that nobody has set."""
+
+
 class AmqpBroker:
     """One process's access to a RabbitMQ.
 
@@ -61,14 +65,14 @@ class AmqpBroker:
         self._specs: dict[str, QueueSpec] = {}
         self._consumers: dict[AmqpConsumer, Link] = {}
         self._topics: dict[str, list[Callable[[bytes], None]]] = {}
+        self._on_gaps: list[Callable[[], None]] = []
         self._dirty: dict[AmqpConsumer, None] = {}
         self._flushing = False
         self._held_acks: asyncio.TimerHandle | None = None
         self._bus: AmqpConsumer | None = None
         self._own: list[AmqpConsumer] = []
         self._subscribing = asyncio.Lock()
-        self._is_open = False
-        self._was_down = False
+        self._is_open = self._was_down = False
         self._watch: asyncio.Task[None] | None = None
         self.on_connected: Callable[[], None] = _nothing
         self.on_disconnected: Callable[[str], None] = _nothing
@@ -354,12 +358,18 @@ class AmqpBroker:
         message = Message(self._prefix + topic, body, message_id=topic)
         await self._publisher.send_to_exchange(BUS, message, BROADCAST_SECONDS)
 
-    async def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
+    async def subscribe(
+        self, topic: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None] | None = None
+    ) -> None:
         """Be told what is broadcast on a topic, until `close`."""
         self._topics.setdefault(topic, []).append(on_message)
+        if on_gap is not None:
+            self._on_gaps.append(on_gap)
         async with self._subscribing:
             if self._bus is None:
-                self._bus = await self.consume_own("bus", BUS_PREFETCH, self._on_broadcast, _nothing)
+                self._bus = await self.consume_own(
+                    "bus", BUS_PREFETCH, self._on_broadcast, self._gap, self._gap
+                )
         for name in self._topics:
             await self._bind_topic(name, self._bus.name)
 
@@ -369,6 +379,7 @@ class AmqpBroker:
         prefetch: int,
         on_delivery: Callable[[Delivery], None],
         on_renewed: Callable[[], None],
+        on_reset: Callable[[str], None] = _nothing,
     ) -> AmqpConsumer:
         """Consume from an exclusive queue of our own.
 
@@ -380,8 +391,9 @@ class AmqpBroker:
             prefetch: Unacked deliveries that may be outstanding.
             on_delivery: Called for each delivery.
             on_renewed: Called when it stands under a new name.
+            on_reset: Called with a reason when it does not stand any more.
         """
-        consumer = self._make_consumer(f"roger.{label}", self._consuming, prefetch, on_delivery, _nothing)
+        consumer = self._make_consumer(f"roger.{label}", self._consuming, prefetch, on_delivery, on_reset)
 
         async def renew() -> None:
             name = f"roger.{label}.{self._name}.{secrets.token_hex(6)}"
@@ -408,15 +420,15 @@ class AmqpBroker:
             )
         )
 
+    def _gap(self, *_: Any) -> None:
+        for on_gap in self._on_gaps:
+            on_gap()
+
     def _on_broadcast(self, delivery: Delivery) -> None:
         if self._bus is not None:
             self._bus.ack(delivery)
         for on_message in self._topics.get(delivery.message_id, []):
             on_message(delivery.body)
-
-
-def _nothing(*_: Any) -> None:
-    """Take the place of a callback that nobody has set."""
 
 
 async def _nothing_async(*_: Any) -> None:

@@ -407,8 +407,10 @@ class EmbeddedBroker:
         name = self._prefix + topic
         await self.run(lambda store: store.broadcast(name, body, time.time()), tells=True)
 
-    async def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
-        """Be told what is broadcast on a topic, until `close`."""
+    async def subscribe(
+        self, topic: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None] | None = None
+    ) -> None:
+        """Be told what is broadcast on a topic, until `close`; the file misses none."""
         self._topics.setdefault(self._prefix + topic, []).append(on_message)
         engine = self._engine
         if engine is None:

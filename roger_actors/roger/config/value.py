@@ -81,7 +81,7 @@ class Config:
     max_buried: int | None = None
     enqueue_timeout: float = 30.0
     shutdown_timeout: float = 60.0
-    heartbeat: float = 6.0
+    heartbeat: float = 3.0
     fence_after: float = 4.0
     long_after: float = 60.0
     max_worker_hosts: int | None = None

@@ -17,12 +17,11 @@ Source:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from roger_actors.broker import Delivery
-from roger_actors.errors import NewerFormat, UndecodableJob
+from roger_actors.errors import UndecodableJob
 from roger_actors.otp import (
     Down,
     GenServer,
@@ -31,7 +30,6 @@ from roger_actors.otp import (
     Reply,
     process,
 )
-from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import JobHeader, decode_header
 from roger_actors.roger.kernel import LONG_JOBS, POOL, Kernel, tell
 from roger_actors.roger.partition.holding import Held, Source, State, shown
@@ -49,6 +47,7 @@ from roger_actors.roger.partition.moving import (
     wake,
 )
 from roger_actors.roger.partition.opening import (
+    REREAD,
     Arrived,
     Reset,
     align,
@@ -58,20 +57,22 @@ from roger_actors.roger.partition.opening import (
     open_queues,
     quiesce,
     read_flags,
+    reread,
     try_to_align,
 )
+from roger_actors.roger.partition.quarantining import quarantine
 from roger_actors.roger.partition.run import Overflowed
 from roger_actors.roger.partition.side_lanes import MARKER, Loaded, LookAtWaiting, MoveAgain, Moved, Wake
 from roger_actors.roger.partition.starting import (
     cancel,
     lane_taken,
+    meet_cancels,
     next_of_key,
     start,
     start_held_back,
     take_lane,
 )
 from roger_actors.roger.partition.worker import Finished
-from roger_actors.roger.shelf.shelf import Shelved
 from roger_actors.roger.worker_pool.fencing import Proven
 from roger_actors.roger.worker_pool.long_jobs import Drop, Keep, Kept, LongRunning, PutBack, record_of
 from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
@@ -97,6 +98,10 @@ class Cancel(NamedTuple):
 
 class Reread(NamedTuple):
     """Ask to look up what is paused and cancelled now."""
+
+
+class HeardAgain(NamedTuple):
+    """The node hears what is broadcast, and had not before: a cancel may have been missed."""
 
 
 class Quiesce(NamedTuple):
@@ -127,9 +132,11 @@ class Consumer(GenServer[State]):
         """End what a predecessor left behind, then open."""
         if step == "start":
             await end_orphans(state)
-        if step != ALIGN or not await try_to_align(state):
+        if step == REREAD:
+            await reread(state)
+        elif step != ALIGN or not await try_to_align(state):
             await open_queues(state)
-        start_held_back(state)
+        _start_what_may(state)
         return NoReply(state)
 
     async def handle_call(self, request: Any, sender: Any, state: State) -> Reply[State]:
@@ -152,7 +159,7 @@ class Consumer(GenServer[State]):
                 await align(state)
             case _:
                 raise ValueError(f"unknown request {request!r}")
-        start_held_back(state)
+        _start_what_may(state)
         return Reply("ok", state)
 
     def handle_info(self, message: Any, state: State) -> NoReply[State]:
@@ -175,6 +182,9 @@ class Consumer(GenServer[State]):
 
 def _arrived(state: State, arrived: Arrived) -> None:
     source, delivery = arrived
+    if not state.knows_cancels:
+        state.unsure.append((source, delivery))
+        return
     if source.queue_type == "" and source not in state.all_sources():
         return  # a side lane that is being closed: it goes back
     if source.queue_type == "" and MARKER in delivery.headers:
@@ -183,7 +193,7 @@ def _arrived(state: State, arrived: Arrived) -> None:
     try:
         header = decode_header(delivery.body)
     except UndecodableJob as error:
-        _aside(state, source, delivery, error)
+        quarantine(state, source, delivery, error)
         return
     if delivery.redelivered and _is_known(state, source, delivery, header):
         return
@@ -323,6 +333,7 @@ def _reset(state: State, reset: Reset) -> str | None:
     source, reason = reset
     state.kernel.log.warning("partition %s: queue %s was reset: %s", state.partition, source.name, reason)
     lost = [source, *state.sides.values()] if source is state.lane else [source]
+    state.unsure = [arrived for arrived in state.unsure if arrived[0] not in lost]
     for held in state.held.values():
         if held.source in lost and not held.stale and not held.record:
             held.stale = True
@@ -342,36 +353,6 @@ def _ack(source: Source, delivery: Delivery) -> bool:
     return source.subscription is not None and source.subscription.ack(delivery)
 
 
-def _aside(state: State, source: Source, delivery: Delivery, error: UndecodableJob) -> None:
-    """Put what is no job into quarantine, and what only a newer release reads beside the parked; then ack."""
-    kernel, cause = state.kernel, str(error)
-    is_newer = isinstance(error, NewerFormat)
-    place, outcome = (queue.PARKED, "parked") if is_newer else (queue.QUARANTINE, "quarantined")
-    kernel.log.error("partition %s: queue %s: %s; %s", state.partition, source.name, cause, outcome)
-    state.counts[outcome] += 1
-    shelved = Shelved(
-        message_id=delivery.message_id or f"unnamed-{delivery.generation}-{delivery.tag}",
-        queue=delivery.queue,
-        partition=state.partition,
-        cause=cause,
-        kind="format" if is_newer else "payload",
-        node=kernel.node,
-        at=kernel.clock.wall(),
-        body=delivery.body,
-    )
-    publishing = kernel.broker.publish(shelved.to_message(place), kernel.config.enqueue_timeout)
-
-    def settle(done: asyncio.Future[None]) -> None:
-        if source.subscription is None:
-            return
-        if done.cancelled() or done.exception() is not None:
-            source.subscription.nack(delivery)
-        else:
-            source.subscription.ack(delivery)
-
-    publishing.add_done_callback(settle)
-
-
 def _lane_needed(state: State, _: LaneNeeded) -> str | None:
     """Open the lane: somebody has told of it."""
     if state.lane_spec is not None:
@@ -388,6 +369,25 @@ def _next_step(_: State, step: str) -> str:
     return step
 
 
+def _heard_again(state: State, _: HeardAgain) -> str | None:
+    """Look up the cancels, unless that was done since the node hears; then start what waits for it."""
+    if not state.knows_cancels:
+        return REREAD
+    _start_what_may(state)
+    return None
+
+
+def _start_what_may(state: State) -> None:
+    """Start what waited for a pause to end, for the lane, or for the certainty that it is not cancelled."""
+    start_held_back(state)
+    if not state.knows_cancels:
+        return
+    meet_cancels(state)
+    unsure, state.unsure = state.unsure, []
+    for source, delivery in unsure:
+        _arrived(state, Arrived(source, delivery))
+
+
 _NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
     Arrived: _arrived,
     Finished: _finished,
@@ -398,6 +398,7 @@ _NEWS: Mapping[type, Callable[[State, Any], str | None]] = {
     LaneNeeded: _lane_needed,
     LaneTaken: lane_taken,
     Proven: start_held_back,
+    HeardAgain: _heard_again,
     Loaded: loaded,
     LongRunning: _keep_long,
     Kept: _kept,

@@ -10,6 +10,7 @@ Source:
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
+from math import inf
 from typing import Any
 
 from roger_actors.broker import Consumer as Subscription
@@ -123,7 +124,7 @@ class State:
         self.wanted = dict(kernel.partitions.get(partition, {}))
         self.sources: dict[str, Source] = {}
         self.lane: Source | None = None
-        self.needs_lane = False
+        self.needs_lane = self.lane_is_ours = False
         self.lane_spec: QueueSpec | None = None
         self.sides: dict[int, Source] = {}
         self.closing: list[Source] = []
@@ -138,11 +139,11 @@ class State:
         self.paused: set[str] = set()
         self.held_back: list[tuple[Delivery, JobHeader]] = []
         self.proof: Proof | None = None
-        self.lane_is_ours = False
         self.settled: OrderedDict[tuple[str, int], None] = OrderedDict()
         self.counts: Counter[str] = Counter()
-        self.quiet = False
-        self.open = False
+        self.quiet = self.open = False
+        self.flags_read_at = -inf
+        self.unsure: list[tuple[Source, Delivery]] = []
 
     def all_sources(self) -> list[Source]:
         """Return every subscription; the lane's and its side lanes' last."""
@@ -170,6 +171,15 @@ class State:
     def _is_served(self, name: str) -> bool:
         source = self.sources.get(name)
         return source is not None and (source.is_consumed or source.is_full)
+
+    @property
+    def knows_cancels(self) -> bool:
+        """Whether no cancel can have been missed: a job that comes now may start."""
+        return self.kernel.hearing.covers(self.flags_read_at, self.kernel.clock.monotonic())
+
+    def waiting_ids(self) -> set[str]:
+        """Return the ids of the jobs that wait here for their execution key."""
+        return {header.id for waiting in self.keys.values() for _, header in waiting}
 
     @property
     def may_serve_lane(self) -> bool:

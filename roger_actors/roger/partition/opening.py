@@ -21,6 +21,8 @@ from roger_actors.roger.partition.lane import give_up
 from roger_actors.roger.partition.worker import GiveBack
 from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
 
+REREAD = "reread"
+"""The step that looks up what is cancelled and paused."""
 OPEN_AGAIN = 1.0
 """Seconds after which subscriptions that could not be opened are tried again."""
 RECLAIM_LIMIT = 10.0
@@ -196,11 +198,13 @@ async def read_flags(state: State) -> None:
     kernel = state.kernel
     limit = kernel.config.enqueue_timeout
     prefix = flags.table_key(state.partition, "")
+    at = kernel.clock.monotonic()
     cancelled, paused = await asyncio.gather(
         *[kernel.broker.tables.scan(table, prefix, limit) for table in (flags.CANCELLED, flags.PAUSED)]
     )
     state.cancelled = {flags.name_of(key) for key in cancelled}
     state.paused = {flags.name_of(key) for key in paused}
+    state.flags_read_at = at
 
 
 async def align(state: State) -> None:
@@ -226,6 +230,16 @@ async def try_to_align(state: State) -> bool:
     return True
 
 
+async def reread(state: State) -> None:
+    """Look up cancels and pauses again; tried until the broker answers."""
+    try:
+        await read_flags(state)
+        await align(state)
+    except BrokerError as error:
+        state.kernel.log.warning("partition %s: cannot look up what is cancelled: %s", state.partition, error)
+        process.send_after(OPEN_AGAIN, process.self(), REREAD)
+
+
 async def _align_source(state: State, source: Source) -> None:
     if source.is_serial and state.quiet:
         return  # lane and side lanes have their own way of leaving
@@ -247,6 +261,10 @@ async def quiesce(state: State) -> None:
     """
     state.quiet = True
     await align(state)
+    unsure, state.unsure = state.unsure, []
+    for source, delivery in unsure:
+        if source.subscription is not None:
+            source.subscription.nack(delivery)
     lane = state.lane
     if lane is None or lane.subscription is None or lane.paused or state.runs_of_lane:
         return

@@ -129,3 +129,9 @@ def cancel(state: State, job_id: str) -> str:
                 start_cancelled(state, delivery, header)
                 return "waiting"
     return "noted"
+
+
+def meet_cancels(state: State) -> None:
+    """End what is written down as cancelled and runs, or waits, here."""
+    for job_id in state.cancelled & (state.running.keys() | state.waiting_ids()):
+        cancel(state, job_id)

@@ -6,6 +6,7 @@ broker has confirmed and not taken back, queue by queue.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from roger_actors.roger.kernel import Kernel, ask_consumers
@@ -42,4 +43,4 @@ async def health(kernel: Kernel) -> dict[str, Any]:
         "silent": sorted(open_ones - set(answers)),
         "draining": not kernel.is_active,
     }
-    return {"ready": kernel.listening and not any(faults.values()), **faults}
+    return {"ready": kernel.hearing.since < inf and not any(faults.values()), **faults}

@@ -52,6 +52,10 @@ class Heard(NamedTuple):
     body: bytes
 
 
+class Gap(NamedTuple):
+    """Something that was broadcast may have been missed, or may be until now."""
+
+
 class State:
     """Who is alive, and the node's own identity."""
 
@@ -96,6 +100,9 @@ class System(GenServer[State]):
         match message:
             case Heard():
                 _hear(state, message.body)
+            case Gap():
+                state.kernel.hearing.interrupted()
+                return NoReply(state, then="listen")
             case BrokerUp():
                 _settle_name(state)
                 return NoReply(state, then="listen")
@@ -105,6 +112,7 @@ class System(GenServer[State]):
                 return NoReply(state, then="beat")
             case BrokerDown():
                 state.peers.forget_all()
+                state.kernel.hearing.interrupted()
         return NoReply(state)
 
     async def terminate(self, reason: Any, state: State) -> None:
@@ -123,7 +131,9 @@ async def _listen(state: State) -> None:
     """Subscribe once; the broker object renews it after every reconnect."""
     runtime, me = process.here(), process.self()
     try:
-        await state.kernel.broker.subscribe(TOPIC, lambda body: runtime.send(me, Heard(body)))
+        await state.kernel.broker.subscribe(
+            TOPIC, lambda body: runtime.send(me, Heard(body)), lambda: runtime.send(me, Gap())
+        )
     except BrokerError as error:
         state.kernel.log.warning("cannot listen to the other nodes yet: %s; trying again", error)
         process.send_after(HEARTBEAT, me, BrokerUp())
@@ -181,6 +191,10 @@ def _hear_namesake(state: State, said: Alive | Claim | Objection) -> None:
     match said:
         case Alive() if not is_own:
             _settle_name(state)
+        case Alive():
+            if kernel.hearing.heard(kernel.clock.monotonic()):
+                for partition in kernel.partitions:
+                    tell(consumer_name(partition), consumer.HeardAgain())
         case Claim() if not is_own and kernel.is_named:
             process.spawn(_broadcast, kernel, Objection(said.node, said.run))
         case Objection() if is_own and state.claimant is not None:
