@@ -60,7 +60,6 @@ from roger_actors.roger.partition.opening import (
     reread,
     try_to_align,
 )
-from roger_actors.roger.partition.quarantining import quarantine
 from roger_actors.roger.partition.run import Overflowed
 from roger_actors.roger.partition.side_lanes import MARKER, Loaded, LookAtWaiting, MoveAgain, Moved, Wake
 from roger_actors.roger.partition.starting import (
@@ -73,6 +72,7 @@ from roger_actors.roger.partition.starting import (
     take_lane,
 )
 from roger_actors.roger.partition.worker import Finished
+from roger_actors.roger.shelf.quarantining import quarantine
 from roger_actors.roger.worker_pool.fencing import Proven
 from roger_actors.roger.worker_pool.long_jobs import Drop, Keep, Kept, LongRunning, PutBack, record_of
 from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
@@ -193,7 +193,9 @@ def _arrived(state: State, arrived: Arrived) -> None:
     try:
         header = decode_header(delivery.body)
     except UndecodableJob as error:
-        quarantine(state, source, delivery, error)
+        if source.subscription is not None:
+            outcome = quarantine(state.kernel, state.partition, source.subscription, delivery, error)
+            state.counts[outcome] += 1
         return
     if delivery.redelivered and _is_known(state, source, delivery, header):
         return

@@ -8,24 +8,35 @@ from __future__ import annotations
 
 import asyncio
 
-from roger_actors.broker import Delivery
+from roger_actors.broker import Consumer, Delivery
 from roger_actors.errors import NewerFormat, UndecodableJob
 from roger_actors.roger import queue
-from roger_actors.roger.partition.holding import Source, State
+from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.shelf.shelf import Shelved
 
 
-def quarantine(state: State, source: Source, delivery: Delivery, error: UndecodableJob) -> None:
-    """Put what is no job into quarantine, and what only a newer release reads beside the parked; then ack."""
-    kernel, cause = state.kernel, str(error)
-    is_newer = isinstance(error, NewerFormat)
+def quarantine(
+    kernel: Kernel, partition: str, subscription: Consumer, delivery: Delivery, error: UndecodableJob
+) -> str:
+    """Put what is no job into quarantine, and what only a newer release reads beside the parked; then ack.
+
+    Args:
+        kernel: The node's.
+        partition: The tenant.
+        subscription: What delivered it, and is acked when it is safe.
+        delivery: The payload.
+        error: Why it is no job.
+
+    Returns:
+        `quarantined` or `parked`.
+    """
+    cause, is_newer = str(error), isinstance(error, NewerFormat)
     place, outcome = (queue.PARKED, "parked") if is_newer else (queue.QUARANTINE, "quarantined")
-    kernel.log.error("partition %s: queue %s: %s; %s", state.partition, source.name, cause, outcome)
-    state.counts[outcome] += 1
+    kernel.log.error("partition %s: queue %s: %s; %s", partition, subscription.queue, cause, outcome)
     shelved = Shelved(
         message_id=delivery.message_id or f"unnamed-{delivery.generation}-{delivery.tag}",
         queue=delivery.queue,
-        partition=state.partition,
+        partition=partition,
         cause=cause,
         kind="format" if is_newer else "payload",
         node=kernel.node,
@@ -35,11 +46,10 @@ def quarantine(state: State, source: Source, delivery: Delivery, error: Undecoda
     publishing = kernel.broker.publish(shelved.to_message(place), kernel.config.enqueue_timeout)
 
     def settle(done: asyncio.Future[None]) -> None:
-        if source.subscription is None:
-            return
         if done.cancelled() or done.exception() is not None:
-            source.subscription.nack(delivery)
+            subscription.nack(delivery)
         else:
-            source.subscription.ack(delivery)
+            subscription.ack(delivery)
 
     publishing.add_done_callback(settle)
+    return outcome
