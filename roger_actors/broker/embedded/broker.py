@@ -192,6 +192,9 @@ class EmbeddedBroker:
         synchronous: `FULL` (default: survives power loss) or `NORMAL` (survives kill -9 only).
     """
 
+    hands_over = False
+    """What a process has taken stays its own until it has ended."""
+
     def __init__(self, path: Path, *, prefix: str, name: str, synchronous: str = "FULL") -> None:
         if synchronous not in {"FULL", "NORMAL"}:
             raise ConfigError(key="broker", value=f"synchronous={synchronous}", expected="FULL or NORMAL")
@@ -215,11 +218,6 @@ class EmbeddedBroker:
     def is_connected(self) -> bool:
         """Whether the file is open."""
         return self._engine is not None
-
-    @property
-    def hands_over(self) -> bool:
-        """False: what a process has taken stays its own until it has ended."""
-        return False
 
     async def connect(self, timeout: float) -> None:
         """Open the file.
