@@ -27,7 +27,7 @@ Source:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -115,15 +115,31 @@ class Ledger:
     def next_placement(self, now: float) -> Placement | None:
         """Assign the next ticket whose turn it is to a host, None if none can be placed now."""
         while turns := self._first or self._again:
-            line = next(iter(turns.values()))
+            found = self._first_served(turns)
+            if isinstance(found, Line):
+                self._leave_turn(found)
+                continue
+            if found is None:
+                return None
+            line, host, asked_back = found
+            ticket = line.waiting.popleft()
+            self._assign(ticket, host, line, now)
+            return Placement(ticket, host, asked_back)
+        return None
+
+    def _first_served(self, turns: Mapping[str, Line]) -> Line | tuple[Line, Host, Sequence[int]] | None:
+        """Return the line that is served next and by whom, a line that has no room, or None.
+
+        Nobody gets ahead of a line that has room, unless it has jobs sent ahead already.
+        """
+        for line in turns.values():
             host, asked_back = self._host_for(line)
             if host is not None:
-                ticket = line.waiting.popleft()
-                self._assign(ticket, host, line, now)
-                return Placement(ticket, host, asked_back)
-            if line.room:
-                return None  # nobody gets ahead of it
-            self._leave_turn(line)
+                return line, host, asked_back
+            if not line.room:
+                return line
+            if not line.ahead:
+                return None
         return None
 
     def wanted_hosts(self) -> int:

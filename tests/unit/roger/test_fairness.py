@@ -8,7 +8,7 @@ import time
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from roger_actors.otp import Pid
@@ -46,6 +46,7 @@ def flood(pool: PlayedPool, queues: list[str], limit: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(floods(), st.integers(1, 4), st.integers(1, 6), st.lists(SECONDS, min_size=1, max_size=4))
+@example({"flood-0": [0.0042] * 5, "flood-1": [0.0001] * 5}, 1, 2, [0.01, 0.01])
 def test_a_job_of_a_quiet_queue_waits_for_one_job_of_each_other_queue_at_most(
     flooded: dict[str, list[float]], hosts: int, limit: int, guests: list[float]
 ) -> None:
