@@ -65,8 +65,8 @@ async def close_subscriptions(kernel: Kernel, partition: str) -> None:
 
     Also called for one that was killed, and so could not do it itself.
     """
-    for subscription in kernel.subscriptions.pop(partition, ()):
-        await subscription.close()
+    opened = kernel.subscriptions.pop(partition, ())
+    await asyncio.gather(*[subscription.close() for subscription in opened])
 
 
 async def end_orphans(state: State) -> None:
