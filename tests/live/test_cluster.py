@@ -117,3 +117,32 @@ def test_a_dead_node_is_waited_for_only_until_it_is_known_to_be_lost(start: Star
     assert answers.values == {f"{name}-a": "pong"}
     assert time.monotonic() - begun < 30.0
     assert first.ask_nodes("ping", 60.0).missing == ()
+
+
+def test_what_is_changed_at_run_time_is_so_after_a_restart_until_the_configuration_changes(
+    broker_url: str, name: str, wait_until: Any
+) -> None:
+    def started(**partitions: dict[str, int]) -> Node:
+        tables = {name: {"queues": queues} for name, queues in partitions.items()}
+        node = {"name": name, "broker": broker_url, "jobs": ["roger_test_jobs"]}
+        return Node.start({"node": node, "logging": {"level": "CRITICAL"}, "partitions": tables})
+
+    def queues(node: Node) -> dict[str, dict[str, int]]:
+        partitions = node.node_info()["partitions"].items()
+        return {
+            partition: {queue: of["max_workers"] for queue, of in told["queues"].items()}
+            for partition, told in partitions
+        }
+
+    with started(acme={"default": 2}, old={"default": 1}) as node:
+        node.ask_nodes("start_partition", partition="acme", queues={"default": 5, "mail": 1})
+        node.ask_nodes("start_partition", partition="beta", queues={"default": 3})
+        node.ask_nodes("stop_partition", partition="old")
+        changed = queues(node)
+        assert changed == {"acme": {"default": 5, "mail": 1}, "beta": {"default": 3}}
+
+    with started(acme={"default": 2}, old={"default": 1}) as node:
+        wait_until(lambda: queues(node) == changed)
+
+    with started(acme={"default": 4}) as node:
+        wait_until(lambda: queues(node) == {"acme": {"default": 4}})

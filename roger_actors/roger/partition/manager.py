@@ -174,7 +174,7 @@ async def _drain(state: State, _: Drain) -> int:
 
 
 async def _recall(state: State) -> bool:
-    """Take up what an earlier kernel host of this node was told at run time."""
+    """Take up what this node was told at run time, before its kernel host or itself was started again."""
     try:
         wanted = await recall(state.kernel)
     except BrokerError as error:
@@ -182,6 +182,9 @@ async def _recall(state: State) -> bool:
         return False
     state.recalled = True
     if wanted is not None:
+        state.kernel.log.info(
+            "the partitions are as they were left at run time: %s", ", ".join(wanted) or "none"
+        )
         state.wanted.clear()
         state.wanted.update(wanted)
         state.expect_all()
@@ -363,4 +366,4 @@ _TABLES = (
 """Tables with entries of partitions, which go with them."""
 
 _CHANGES = frozenset({StartPartition, StopPartition, DeletePartition, Replace})
-"""What is remembered through a restart of the kernel host."""
+"""What is remembered through a restart of the kernel host, and of the node."""
