@@ -86,10 +86,23 @@ def _put_aside(state: State) -> None:
         return
     waiting = {key: len(line) for key, line in state.keys.items() if line and key not in aside.keys}
     for key in to_put_aside(waiting):
-        aside.keys.add(key)
-        aside.moving.extend(state.keys[key])
-        state.keys[key].clear()
+        _put_key_aside(state, key)
     _start_moving(state)
+
+
+def _put_key_aside(state: State, key: str) -> None:
+    """Have all that wait for a key moved, the first one too if it holds the key and has not begun.
+
+    Left behind in the lane, it would come after the others once another node gets the lane.
+    """
+    line, first = state.keys[key], [waiting for waiting in state.held_back if waiting[1].execution_key == key]
+    for waiting in first:
+        state.held_back.remove(waiting)
+    state.aside.keys.add(key)
+    state.aside.moving.extend([*first, *line])
+    line.clear()
+    if first:
+        del state.keys[key]
 
 
 def _watch_waiting(state: State) -> None:
@@ -107,14 +120,7 @@ def look_at_waiting(state: State, _: LookAtWaiting) -> None:
     if state.may_serve_lane:
         first |= {key: waiting for key, waiting in paused.items() if key not in aside.keys}
     for key in still_waiting(aside.first, first):
-        line = state.keys[key]
-        if key in paused:
-            state.held_back.remove(paused[key])
-            del state.keys[key]
-            line.appendleft(paused[key])
-        aside.keys.add(key)
-        aside.moving.extend(line)
-        line.clear()
+        _put_key_aside(state, key)
     aside.first = {key: waiting for key, waiting in first.items() if key not in aside.keys}
     if first:
         _watch_waiting(state)

@@ -14,10 +14,11 @@ from roger_actors.roger import queue
 from roger_actors.roger.jobs.codec import decode_header, encode
 from roger_actors.roger.jobs.job import JobRecord
 from roger_actors.roger.kernel import Kernel
-from roger_actors.roger.partition.holding import State
-from roger_actors.roger.partition.moving import look_at_waiting
+from roger_actors.roger.partition.holding import Source, State
+from roger_actors.roger.partition.moving import look_at_waiting, take_serial
 from roger_actors.roger.partition.side_lanes import (
     COPIED_AGAIN,
+    COUNTED_EVERY,
     LEFT_WAITING,
     MOST_WAITING,
     Aside,
@@ -161,6 +162,23 @@ def test_jobs_that_wait_for_the_lane_itself_stay_where_they_are():
             look_at_waiting(state, LookAtWaiting())
         assert state.held_back == [head]
         assert not state.aside.keys
+
+    with LocalNode() as node:
+        node.run(scenario)
+
+
+def test_a_busy_key_is_put_aside_with_its_first_job_if_that_waits_for_the_lane():
+    head, others = copy("head"), [copy(f"job-{n}") for n in range(MOST_WAITING + COUNTED_EVERY)]
+
+    async def scenario() -> None:
+        state = holding()
+        lane = state.lane = Source("acme.lane", "", 1)
+        state.lane_is_ours, state.aside.is_loaded = False, True
+        for delivery, header in [head, *others]:
+            take_serial(state, lane, delivery, header)
+
+        assert list(state.aside.moving)[: len(others)] == [head, *others[:-1]]
+        assert state.held_back == []
 
     with LocalNode() as node:
         node.run(scenario)
