@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "kill-host": "Kill one OS process of a running node; its supervisor starts it anew.",
     "enqueue": "Put a job into a partition's queue.",
     "cancel": "Cancel a job, waiting or running.",
+    "status": "Say where a job is, or wait for its end.",
     "info": "Show the nodes, their partitions, queues and running jobs.",
     "health": "Say whether a node of this machine is ready, or live; for probes.",
     "partitions": "Start, stop, reconfigure and delete partitions at run time.",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roger_actors.roger.client.async_client import AsyncClient
     from roger_actors.roger.client.client import Client
+    from roger_actors.roger.client.jobs import JobNotEnded, JobStatus
     from roger_actors.roger.client.queues import QueueCheck, check_queues, mend_queues
     from roger_actors.roger.config import (
         SCHEMA_FILE,
@@ -45,7 +46,9 @@ __all__ = [
     "Config",
     "Hooks",
     "Job",
+    "JobNotEnded",
     "JobRecord",
+    "JobStatus",
     "KeySet",
     "Problem",
     "QueueCheck",
@@ -62,6 +65,7 @@ __all__ = [
 _HOMES = {
     "client.async_client": ("AsyncClient",),
     "client.client": ("Client",),
+    "client.jobs": ("JobNotEnded", "JobStatus"),
     "client.queues": ("QueueCheck", "check_queues", "mend_queues"),
     "config": (
         *("SCHEMA_FILE", "Branch", "Checked", "Config", "Problem"),

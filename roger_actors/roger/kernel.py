@@ -22,6 +22,7 @@ from roger_actors.clock import Clock
 from roger_actors.errors import ProcessError
 from roger_actors.otp import GenServer, RequestIds, process
 from roger_actors.roger.config import Config
+from roger_actors.roger.jobs.lately import Lately
 from roger_actors.roger.worker_host.fence import Fence
 from roger_actors.transport import HostId
 
@@ -132,6 +133,7 @@ class Kernel:
         subscriptions: Of each partition, those that are open; for who comes after a consumer that was killed.
         bounding: For each partition, who may delete its oldest buried jobs now.
         fence: The lanes that this node holds, and the jobs of them that run.
+        lately: What became of jobs here.
     """
 
     node: str
@@ -154,3 +156,4 @@ class Kernel:
     subscriptions: defaultdict[str, list[Subscription]] = attrs.field(factory=lambda: defaultdict(list))
     bounding: defaultdict[str, asyncio.Lock] = attrs.field(factory=lambda: defaultdict(asyncio.Lock))
     fence: Fence = attrs.field(factory=Fence)
+    lately: Lately = attrs.field(factory=Lately)

@@ -21,6 +21,7 @@ from roger_actors.roger.client.due import seconds_until
 from roger_actors.roger.client.enqueuing import Enqueued, Enqueuer
 from roger_actors.roger.client.global_state import AsyncGlobal
 from roger_actors.roger.client.info import AsyncInfo
+from roger_actors.roger.client.jobs import AsyncJobs
 from roger_actors.roger.client.partition import AsyncPartition
 from roger_actors.roger.client.shelves import Chosen
 from roger_actors.roger.client.system import AsyncSystem
@@ -48,6 +49,7 @@ class AsyncClient:
         partition: Start, reconfigure and stop partitions on running nodes.
         global_state: Cancelled jobs, keys and paused queues, under Roger's names.
         info: What the nodes say of themselves.
+        jobs: Where jobs are, and waiting for their end.
         system: Ask or tell all nodes.
     """
 
@@ -70,6 +72,7 @@ class AsyncClient:
         self.partition = AsyncPartition(self.ask_nodes)
         self.global_state = AsyncGlobal(broker, self.ask_nodes, clock=self._clock, timeout=enqueue_timeout)
         self.info = AsyncInfo(self.ask_nodes, self.queued_jobs)
+        self.jobs = AsyncJobs(broker, self.ask_nodes, self._clock, enqueue_timeout)
 
     # -- jobs ------------------------------------------------------------------------------------
 

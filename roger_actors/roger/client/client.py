@@ -25,6 +25,7 @@ from roger_actors.roger.client.async_client import AsyncClient
 from roger_actors.roger.client.enqueuing import Enqueued
 from roger_actors.roger.client.global_state import AsyncGlobal, Global
 from roger_actors.roger.client.info import AsyncInfo, Info
+from roger_actors.roger.client.jobs import Jobs
 from roger_actors.roger.client.partition import AsyncPartition, Partition
 from roger_actors.roger.client.shelves import Chosen
 from roger_actors.roger.client.system import AsyncSystem, System
@@ -141,6 +142,7 @@ class Client:
         global_state: Cancelled jobs, keys and paused queues, under Roger's names.
         system: Ask or tell all nodes.
         info: What every live node says of itself; `info()` is all of it.
+        jobs: Where jobs are, and waiting for their end.
     """
 
     def __init__(self, config: Config | str | os.PathLike[str] | Mapping[str, Any]) -> None:
@@ -150,6 +152,7 @@ class Client:
         self.global_state = Global(functools.partial(self._wait_in, "global_state"))
         self.system = System(functools.partial(self._wait_in, "system"))
         self.info = Info(functools.partial(self._wait_in, "info"))
+        self.jobs = Jobs(functools.partial(self._wait_in, "jobs"))
         self._lock = threading.Lock()
         self._service: _Service | None = None
 

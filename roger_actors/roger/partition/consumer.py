@@ -77,10 +77,6 @@ from roger_actors.roger.worker_pool.fencing import Proven
 from roger_actors.roger.worker_pool.long_jobs import Drop, Keep, Kept, LongRunning, PutBack, record_of
 from roger_actors.roger.worker_pool.message import Reclaim, Reclaimed
 
-MEASURED_EVERY = 50
-"""Jobs between two looks at whether a queue's prefetch still fits."""
-
-
 # -- messages ------------------------------------------------------------------------------------
 
 
@@ -112,8 +108,22 @@ class Snapshot(NamedTuple):
     """Ask for what this partition does."""
 
 
+class Where(NamedTuple):
+    """Ask what this partition has of a job."""
+
+    job_id: str
+
+    def look(self, state: State) -> Any:
+        """Return the answer."""
+        return state.where(self.job_id)
+
+
 class Unconsumed(NamedTuple):
     """Ask for the queues that should be consumed now and are not."""
+
+    def look(self, state: State) -> Any:
+        """Return the answer."""
+        return state.unconsumed()
 
 
 class LaneNeeded(NamedTuple):
@@ -147,8 +157,8 @@ class Consumer(GenServer[State]):
             case Quiesce():
                 await quiesce(state)
                 return Reply(len(state.held), state)
-            case Unconsumed():
-                return Reply(state.unconsumed(), state)
+            case Unconsumed() | Where():
+                return Reply(request.look(state), state)
             case Snapshot():
                 return Reply(await shown(state), state)
             case Reconfigure():
@@ -230,14 +240,15 @@ def _finished(state: State, message: Finished) -> str | None:
         return None
     source, header = held.source, held.header
     _unfence(state, held)
-    state.counts[message.outcome] += 1
+    state.note_end(held, message.outcome)
     state.numbers.pop(held.worker, None)
     if state.running.get(header.id) == message.number:
         del state.running[header.id]
     if message.outcome == "cancelled":
         state.cancelled.discard(header.id)
     _leave_delivery(state, held)
-    _measure(source, message)
+    if message.outcome == "done":
+        source.measure(message.seconds)
     if source.queue_type == "" and header.execution_key is not None:
         next_of_key(state, header.execution_key)
         look_at_ends(state)
@@ -284,17 +295,6 @@ def _kept(state: State, message: Kept) -> str | None:
 def _unfence(state: State, held: Held) -> None:
     if held.hold is not None:
         state.kernel.fence.running.discard(held.hold)
-
-
-def _measure(source: Source, message: Finished) -> None:
-    """Let the prefetch follow the length of the jobs."""
-    if message.outcome != "done" or source.queue_type == "":
-        return
-    previous = source.mean
-    source.mean = message.seconds if previous is None else previous + (message.seconds - previous) * 0.1
-    source.measured += 1
-    if source.measured % MEASURED_EVERY == 5:
-        source.fit()
 
 
 def _down(state: State, down: Down) -> None:

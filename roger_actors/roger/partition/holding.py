@@ -17,12 +17,16 @@ from roger_actors.broker import Consumer as Subscription
 from roger_actors.broker import Delivery, QueueSpec
 from roger_actors.otp import Pid
 from roger_actors.roger import queue
+from roger_actors.roger.jobs import retry
 from roger_actors.roger.jobs.codec import JobHeader
+from roger_actors.roger.jobs.lately import Ended
 from roger_actors.roger.kernel import Kernel
 from roger_actors.roger.partition import subscriptions
 from roger_actors.roger.partition.side_lanes import Aside
 from roger_actors.roger.worker_host.fence import Hold, Proof
 
+MEASURED_EVERY = 50
+"""Jobs between two looks at whether a queue's prefetch still fits."""
 SETTLED_KEPT = 10_000
 """Finished jobs with a stale delivery that are remembered, to ack their redelivery unrun."""
 
@@ -74,6 +78,15 @@ class Source:
         """Count jobs that are written down, or no more, and let the prefetch follow."""
         self.long += number
         self.fit()
+
+    def measure(self, seconds: float) -> None:
+        """Let the prefetch follow the length of the jobs."""
+        if self.queue_type == "":
+            return
+        self.mean = seconds if self.mean is None else self.mean + (seconds - self.mean) * 0.1
+        self.measured += 1
+        if self.measured % MEASURED_EVERY == 5:
+            self.fit()
 
     def fit(self) -> None:
         """Bring the prefetch in line with the workers that are left and the jobs' length."""
@@ -177,9 +190,27 @@ class State:
         """Whether no cancel can have been missed: a job that comes now may start."""
         return self.kernel.hearing.covers(self.flags_read_at, self.kernel.clock.monotonic())
 
+    def note_end(self, held: Held, outcome: str) -> None:
+        """Count an outcome, and remember it for who asks where the job is."""
+        header, now = held.header, self.kernel.clock.wall()
+        self.counts[outcome] += 1
+        levels = header.retry_levels or self.kernel.config.retry_levels
+        delay = retry.next_delay(levels, header.retry_count) if outcome == "retried" else None
+        next_at = 0.0 if delay is None else now + delay
+        self.kernel.lately.note(self.partition, header.id, Ended(outcome, now, header.retry_count, next_at))
+
+    def where(self, job_id: str) -> dict[str, Any] | None:
+        """Return what this partition has of a job: its Worker if it has one, whether it waits for its key."""
+        held = self.held.get(self.running.get(job_id, 0))
+        if held is not None:
+            seconds = self.kernel.clock.monotonic() - held.since
+            return {"worker": str(held.worker), "held_for": seconds, "retry_count": held.header.retry_count}
+        return {"worker": ""} if job_id in self.waiting_ids() else None
+
     def waiting_ids(self) -> set[str]:
         """Return the ids of the jobs that wait here for their execution key."""
-        return {header.id for waiting in self.keys.values() for _, header in waiting}
+        lines = (*self.keys.values(), self.held_back, self.aside.moving, self.aside.early)
+        return {header.id for line in lines for _, header in line}
 
     @property
     def may_serve_lane(self) -> bool:

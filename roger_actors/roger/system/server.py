@@ -280,6 +280,33 @@ async def _info(kernel: Kernel, _: dict[str, Any]) -> Any:
     }
 
 
+async def _status(kernel: Kernel, args: dict[str, Any]) -> Any:
+    """Say where a job is, as far as this node knows: the fields of a `JobStatus`."""
+    partition, job_id = str(args["partition"]), str(args["job_id"])
+    found = await _of_consumer(kernel, partition, consumer.Where(job_id))
+    now = kernel.clock.wall()
+    if isinstance(found, dict) and not found["worker"]:
+        return {"state": "waiting"}
+    if isinstance(found, dict):
+        workers = await GenServer.call(POOL, message.Snapshot(), timeout=CALL_LIMIT)
+        running_for = workers["running_for"].get(found["worker"])
+        since = now - (found["held_for"] if running_for is None else running_for)
+        state = "taken" if running_for is None else "running"
+        return {"state": state, "since": since, "retry_count": found["retry_count"]}
+    ended = kernel.lately.find(partition, job_id)
+    if ended is None:
+        return {"state": "unseen"}
+    state = "retrying" if ended.outcome == "retried" else ended.outcome
+    return {"state": state, "since": ended.at, "retry_count": ended.retry_count, "next_at": ended.next_at}
+
+
+async def _wait_for(kernel: Kernel, args: dict[str, Any]) -> Any:
+    """Answer when a job has left here, or when the limit is over."""
+    limit = msgspec.convert(args["limit"], float)
+    ended = await kernel.lately.wait(str(args["partition"]), str(args["job_id"]), limit)
+    return "left" if ended is not None else "not here"
+
+
 async def _ready(kernel: Kernel, _: dict[str, Any]) -> Any:
     return health.ready(kernel)
 
@@ -328,6 +355,8 @@ OPERATIONS: dict[str, Callable[[Kernel, dict[str, Any]], Awaitable[Any]]] = {
     "flags": _flags,
     "info": _info,
     "ready": _ready,
+    "status": _status,
+    "wait_for": _wait_for,
     "health": _health,
     "start_partition": _start_partition,
     "reconfigure_partition": _reconfigure_partition,
