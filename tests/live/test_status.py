@@ -76,10 +76,11 @@ def test_who_waits_is_answered_when_the_job_ends_and_not_at_the_next_look(tenant
 
 
 def test_a_job_that_failed_is_retrying_until_its_next_attempt_and_buried_after_its_last(
-    tenant: Any, events: Any
+    tenant: Any, events: Any, wait_until: Any
 ) -> None:
     job = tenant.node.enqueue(jobs.FailingByTheSecond.create({}), tenant.name)
     events.next("on_error", id=job.id)
+    wait_until(lambda: state(tenant, job.id) == "retrying")  # the hook is told before the follow-up is safe
 
     retrying = tenant.node.jobs.status(job.id, tenant.name)
     buried = tenant.node.jobs.wait(job.id, tenant.name, 20.0)
