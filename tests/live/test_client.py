@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import traceback
@@ -60,3 +61,22 @@ def test_a_child_made_by_fork_gets_a_connection_of_its_own_and_harms_not_its_par
     told = events.take(3, "ran")
     assert {each["args"]["who"] for each in told} == {"parent", "child", "parent again"}
     assert {before.id, after.id} < {each["id"] for each in told}
+
+
+def test_the_groups_of_a_client_can_be_awaited_and_are_called_as_they_are_on_a_thread(tenant: Any) -> None:
+    name = tenant.node.config.name
+
+    async def look() -> tuple[Any, Any, Any]:
+        aio = tenant.node.aio
+        info = await aio.info()
+        ids = await aio.info.running_partition_ids()
+        return info.values[name], ids.values[name], await aio.global_state.queued(tenant.name, "nobody")
+
+    info, ids, holder = asyncio.run(look())
+
+    assert tenant.name in info["partitions"]
+    assert ids == tenant.node.info.running_partition_ids().values[name]
+    assert tenant.name in ids
+    assert holder is None
+    with pytest.raises(AttributeError):
+        _ = tenant.node.aio.info.nothing

@@ -47,8 +47,8 @@ class AsyncPartition:
             node: Only on the node of this name; None for every live node.
 
         Returns:
-            What each node answered, once it has the partition or knows that it must wait for the broker.
-            Without an answer nobody runs it.
+            What each node answered, once it has the partition or knows that it must wait for the broker;
+            `errors` has those that refused, and why. Without an answer no node runs.
         """
         return await self._ask("start_partition", partition=partition, queues=dict(queues), node=node)
 
