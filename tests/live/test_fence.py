@@ -34,6 +34,7 @@ def nodes(amqp_url: str) -> Iterator[Callable[[], Node]]:
                 "jobs": ["roger_test_ticks"],
                 "fence_after": FENCE_AFTER,
                 "shutdown_timeout": 10.0,
+                "enqueue_timeout": 5.0,  # how long a question to the tables may be lost with a connection
             }
             partitions = {"acme": {"queues": {"default": 4}}}
             tables = {"node": node, "logging": {"level": "ERROR"}, "partitions": partitions}
@@ -75,6 +76,7 @@ def assert_no_overlap(path: Path) -> None:
         assert current == (label, pid), f"{label} of process {pid} goes on at {at} beside {current}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("frozen", ["kernel", "worker"])
 def test_a_job_whose_node_is_frozen_is_dead_before_another_node_runs_it_again(
     nodes: Callable[[], Node], tmp_path: Path, wait_until: Any, frozen: str
